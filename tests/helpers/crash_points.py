@@ -158,6 +158,7 @@ OPERATIONS: dict[str, Operation] = {
     "restore a version": lambda s, _: s.dataset.restore_version("pets", "first"),
     "delete a version": lambda s, _: s.dataset.delete_version("pets", "first"),
     "change classes": lambda s, _: s.dataset.update_classes("pets", ["cat", "dog", "bat", "cow"]),
+    "colour a class": lambda s, _: s.dataset.set_colours("pets", {"cat": "#ff8800"}),
     "save prompts": lambda s, _: s.dataset.save_prompts("pets", {2: ["a bird"]}),
     "create a dataset": lambda s, _: s.dataset.create("new", ["x"]),
     "create a full dataset": lambda s, _: s.dataset.create_from("new", ["x"], _new_images()),

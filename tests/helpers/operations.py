@@ -64,6 +64,7 @@ DATASET: dict[str, Step] = {
     "load_imports": lambda s, f, n: s.dataset.load_imports(n),
     "merge": lambda s, f, n: s.dataset.merge(n, _merge()),
     "take_back": lambda s, f, n: s.dataset.take_back(n, WayBack(), ("key", b"{}")),
+    "set_colours": lambda s, f, n: s.dataset.set_colours(n, {"cat": "#ff8800"}),
     "update_classes": lambda s, f, n: s.dataset.update_classes(n, ["cat", "dog", "bird"]),
     "rewrite_classes": lambda s, f, n: s.dataset.rewrite_classes(n, ["a", "b", "c"], {0: 1, 1: 0}),
     "undo_rewrite": lambda s, f, n: s.dataset.undo_rewrite(n, "0123456789abcdef"),

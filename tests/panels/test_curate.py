@@ -403,6 +403,18 @@ async def test_the_splits_page_keeps_together_what_looks_alike(
     assert any({"a", "v", "w"} <= names(root, split) for split in ("train", "val"))
 
 
+async def test_the_classes_page_gives_a_class_a_colour(panel: CuratePanel, root: Path) -> None:
+    page = panel.classes
+    page.kind.value, page.which.value, page.colour.value = "colour", 1, "#123456"
+    page.preview_button.click()
+    await eventually(lambda: "red dog" in page.preview.value, "previewed")
+    page.apply_button.click()
+    await eventually(lambda: "rgb(18, 52, 86)" in page.table.value, "shown in the table")
+    assert "red dog: '#123456'" in (root / "data.yaml").read_text()
+    await panel.model.undo()
+    assert "#123456" not in (root / "data.yaml").read_text()
+
+
 async def test_the_classes_page_renames_and_puts_in_order(panel: CuratePanel, root: Path) -> None:
     page = panel.classes
     assert (page.which.value, page.into.value, page.order.value) == (0, 0, 0)

@@ -285,8 +285,8 @@ CURATE: dict[str, tuple[Prepare, Elsewhere, Callable[[CurateModel], Awaitable[ob
 }
 CURATE_NEEDS_NO_LOOK = {
     *("open", "refresh", "catch_up", "measure", "check", "compare", "preview_repair"),  # look
-    *("plan_splits", "add_class", "rename_class", "merge_classes"),  # plan
-    *("delete_class", "reorder_classes"),  # plan
+    *("plan_splits", "add_class", "rename_class", "colour_class"),  # plan
+    *("merge_classes", "delete_class", "reorder_classes"),  # plan
     "freeze",  # adds
     "undo",  # refused by the stores
 }

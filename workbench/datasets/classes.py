@@ -12,7 +12,8 @@ from workbench.datasets.actions import row_patches
 from workbench.datasets.changes import BoxRef, Change, counted, undoing
 from workbench.errors import ClassesInUseError, ConflictError, InvalidDatasetError, NotFoundError
 from workbench.persistence import DataStores
-from workbench.persistence.models import ImageKey, LabelTable, RowPatch
+from workbench.persistence.models import DatasetInfo, ImageKey, LabelTable, RowPatch
+from workbench.persistence.rules import check_colours
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,6 +77,8 @@ class ClassPlan:
     _patches: Mapping[ImageKey, Sequence[RowPatch]] = field(default_factory=dict)
     _seen: tuple[str, ...] = ()
     _only_adds: bool = False
+    _colours: Mapping[str, str] = field(default_factory=dict)
+    _colours_before: Mapping[str, str] = field(default_factory=dict)
 
     def to_frame(self) -> pd.DataFrame:
         """Return `counts` as a table, with the columns of `ClassCount`."""
@@ -100,6 +103,8 @@ class ClassPlan:
         """
         if self._only_adds:
             return await self._add()
+        if self._colours:
+            return await self._colour()
         doomed = {
             count.class_id: count.boxes
             for count in self.counts
@@ -117,6 +122,16 @@ class ClassPlan:
         async def undo() -> None:
             with undoing(self.description):
                 await self.stores.dataset.undo_rewrite(self.dataset, done.id)
+
+        return Change(self.description, undo)
+
+    async def _colour(self) -> Change:
+        store = self.stores.dataset
+        await store.set_colours(self.dataset, self._colours)
+
+        async def undo() -> None:
+            with undoing(self.description):
+                await store.set_colours(self.dataset, self._colours_before)
 
         return Change(self.description, undo)
 
@@ -194,6 +209,34 @@ class ClassEditor:
         classes = [new if i == class_id else name for i, name in enumerate(view.classes)]
         text = f"class {view.classes[class_id]!r} renamed to {new!r}"
         return self._plan(view, text, classes, {i: i for i in range(len(classes))})
+
+    async def colour(self, which: ClassRef, colour: str) -> ClassPlan:
+        """Draw the boxes of a class in a colour of its own; no label changes.
+
+        Parameters
+        ----------
+        which : str or int
+        colour : str
+            Such as ``#ff8800``; empty for the colour that belongs to the id.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such class.
+        InvalidDatasetError
+            If it is no colour.
+        """
+        view = await self._look()
+        class_id = view.find(which)
+        name, before = view.classes[class_id], view.colours[class_id]
+        wanted = check_colours({name: colour}, view.classes)
+        text = f"class {name!r} drawn in {colour}" if colour else f"class {name!r} drawn as usual"
+        plan = self._plan(view, text, view.classes, {i: i for i in range(len(view.classes))})
+        if wanted[name] != before:
+            affected = view.boxes[class_id], view.images[class_id]
+            plan.counts.append(ClassCount(name, name, class_id, class_id, *affected))
+        plan.notes.clear()  # unreadable label files are in nobody's way
+        return replace(plan, _colours=wanted, _colours_before={name: before})
 
     async def merge(self, sources: Iterable[ClassRef], into: ClassRef) -> ClassPlan:
         """Give the boxes of some classes to another class; the emptied classes go.
@@ -280,8 +323,8 @@ class ClassEditor:
         return self._plan(view, "classes reordered", [view.classes[i] for i in ids], mapping)
 
     async def _look(self) -> _View:
-        classes = (await self._stores.dataset.get(self._dataset)).classes
-        return _View(self._dataset, classes, await self._stores.label.load_all(self._dataset))
+        info = await self._stores.dataset.get(self._dataset)
+        return _View(info, await self._stores.label.load_all(self._dataset))
 
     def _plan(
         self,
@@ -319,10 +362,11 @@ class ClassEditor:
 class _View:
     """The classes of a dataset with their boxes, as they are now."""
 
-    def __init__(self, dataset: str, classes: list[str], table: LabelTable) -> None:
-        self.classes = classes
+    def __init__(self, info: DatasetInfo, table: LabelTable) -> None:
+        self.classes = classes = info.classes
+        self.colours = info.colours or [""] * len(classes)
         self.unreadable = [str(problem) for problem in table.problems]
-        self._dataset = dataset
+        self._dataset = info.name
         number = max(len(classes), 1)
         self._pairs = np.unique(table.image_index * number + table.class_id)
         self._number = number

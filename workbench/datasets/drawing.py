@@ -26,8 +26,18 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _TALLEST_LABEL = 0.05  # of the image's shorter side
 
 
-def class_colour(class_id: int) -> Colour:
-    """Return a class's colour, BGR: the one that the annotation canvas shows it in."""
+def class_colour(class_id: int, chosen: Sequence[str] = ()) -> Colour:
+    """Return a class's colour, BGR: the one that the annotation canvas shows it in.
+
+    Parameters
+    ----------
+    class_id : int
+    chosen : sequence of str
+        `DatasetInfo.colours`.
+    """
+    if 0 <= class_id < len(chosen) and chosen[class_id]:
+        red, green, blue = bytes.fromhex(chosen[class_id].removeprefix("#"))
+        return blue, green, red
     if class_id < len(_PALETTE):
         red, green, blue = bytes.fromhex(_PALETTE[max(class_id, 0)])
         return blue, green, red
@@ -40,6 +50,7 @@ def draw_boxes(
     annotations: Sequence[Annotation],
     classes: Sequence[str] = (),
     *,
+    colours: Sequence[str] = (),
     min_side: int = 480,
 ) -> Frame:
     """Return a copy of an image with boxes, class names and confidences drawn on it.
@@ -52,6 +63,8 @@ def draw_boxes(
         Predictions show their confidence.
     classes : sequence of str
         Class names; an id without one is shown as ``class 7``.
+    colours : sequence of str
+        `DatasetInfo.colours`; default: the colours that belong to the ids.
     min_side : int
         A picture whose longer side is shorter than this is first enlarged by a whole
         factor, so that names can be read. 1 keeps every picture's size.
@@ -69,9 +82,10 @@ def draw_boxes(
     thickness = max(2, round(min(height, width) / 200))
     # All boxes first, so that no box crosses out a name.
     for annotation, corner in zip(annotations, corners, strict=True):
-        _draw_box(picture, corner, class_colour(annotation.class_id), thickness)
+        _draw_box(picture, corner, class_colour(annotation.class_id, colours), thickness)
     for annotation, corner in zip(annotations, corners, strict=True):
-        _draw_label(picture, corner, _text(annotation, classes), class_colour(annotation.class_id))
+        colour = class_colour(annotation.class_id, colours)
+        _draw_label(picture, corner, _text(annotation, classes), colour)
     return picture
 
 

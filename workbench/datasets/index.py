@@ -102,7 +102,9 @@ class Indexer:
             cached = await self._stores.dataset.load_cache(dataset, _CACHE)
             known = await asyncio.to_thread(from_block, cached)
         if known is not None and update.unchanged(known, table):
-            index = replace(known, classes=table.classes, scanned_ns=scanned_ns)
+            index = replace(
+                known, classes=table.classes, colours=table.colours, scanned_ns=scanned_ns
+            )
         else:
             index = await self._update(dataset, table, known, scanned_ns, progress)
             block = await asyncio.to_thread(to_block, index)

@@ -67,6 +67,8 @@ class DatasetIndex:
         and nobody has labelled the image.
     order_by_similarity : ndarray of int64, shape (images,), or None
         Positions in an order that has alike images side by side, where it is known.
+    colours : list of str
+        `DatasetInfo.colours`.
     """
 
     classes: list[str]
@@ -90,6 +92,7 @@ class DatasetIndex:
     sources_revision: str = ""
     predicted: Mask = field(default_factory=lambda: np.empty(0, dtype=np.bool_))
     order_by_similarity: Integers | None = None
+    colours: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -131,6 +134,7 @@ class DatasetIndex:
             other is not None
             and self.filenames is other.filenames
             and self.classes == other.classes
+            and self.colours == other.colours
             and self.tags.keys() == other.tags.keys()
             and all(np.array_equal(has, other.tags[tag]) for tag, has in self.tags.items())
         )
@@ -169,6 +173,7 @@ def to_block(index: DatasetIndex) -> bytes:
         "settings_revision": index.settings_revision,
         "sources_revision": index.sources_revision,
         "scanned_ns": index.scanned_ns,
+        "colours": index.colours,
     }
     arrays = {name: getattr(index, name) for name in _COLUMNS}
     return pack(_KIND, facts, {"filenames": pack_names(index.filenames), **arrays})

@@ -155,6 +155,7 @@ def assemble(
         scanned_ns=scanned_ns,
         proposed=proposed,
         sources_revision=table.sources_revision,
+        colours=table.colours,
     )
 
 

@@ -271,15 +271,16 @@ def _series(
     if len(names) > _MOST_SERIES:
         frequent = np.argsort(-totals, kind="stable")[: _MOST_SERIES - 1]
         chosen = sorted(frequent.tolist())
-    series = [(names[number], _web_colour(number), class_id == number) for number in chosen]
+    own = statistics.index.colours
+    series = [(names[number], _web_colour(number, own), class_id == number) for number in chosen]
     if len(chosen) < len(names):
         others = counted(len(names) - len(chosen), "other class", "other classes")
         series.append((others, TEXT, ~np.isin(class_id, chosen)))
     return series
 
 
-def _web_colour(class_id: int) -> str:
-    blue, green, red = class_colour(class_id)
+def _web_colour(class_id: int, own: Sequence[str]) -> str:
+    blue, green, red = class_colour(class_id, own)
     return f"rgb({red}, {green}, {blue})"
 
 

@@ -110,6 +110,8 @@ export interface KeyAction {
 
 export interface CanvasTraits {
   classes: string[];
+  /** Of the classes that have one of their own; empty for the others. */
+  colours: string[];
   current_class: string | null;
   opacity: number;
   image_brightness: number;
@@ -329,6 +331,7 @@ export interface GalleryTraits {
   };
   selection: { listing?: number; ranges?: Ranges; by?: string };
   classes: string[];
+  colours: string[];
   tags: string[];
   problem: string;
   status: { text?: string; tone?: string; details?: string[] };
@@ -572,6 +575,7 @@ export interface HomeCard {
   seen: string;
   /** Names with their numbers of boxes. */
   classes: [string, number][];
+  colours: string[];
   images: number;
   splits: [string, number][];
   labelled: number;
@@ -829,7 +833,7 @@ export interface Tile {
   label_class: number;
 }
 export type FindingTilesModel = Model<
-  { tiles: Tile[]; title: string; empty: string },
+  { tiles: Tile[]; colours: string[]; title: string; empty: string },
   { kind: "open"; number: number }
 >;
 

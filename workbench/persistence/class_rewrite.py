@@ -128,7 +128,7 @@ def plan(state: State, request: Request, serial: int = 0) -> Planned:
                 f"now, not {expected}; "
                 f"look again"
             )
-    yaml = DataYaml(classes, state.yaml.extra)
+    yaml = state.yaml.with_classes(classes, mapping)
     files = _mapped(state, mapping)
     for path, patches in request.patches.items():
         before = files.get(path, state.labels.get(path))

@@ -32,6 +32,9 @@ class DatasetInfo:
     problem : str
         Why the dataset cannot be read, and what to do about it; nothing else is known of it
         then. Empty: all is well.
+    colours : list of str
+        The colour of each class that has one of its own, such as ``#ff8800``; empty for the
+        others, which are drawn in the colour that belongs to their id. Empty if none has one.
     """
 
     name: str
@@ -41,6 +44,7 @@ class DatasetInfo:
     created_at: datetime | None = None
     modified_at: datetime | None = None
     problem: str = ""
+    colours: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ def with_notes(info: DatasetInfo, notes: Sequence[str]) -> ImportedDataset:
         num_images=info.num_images,
         created_at=info.created_at,
         modified_at=info.modified_at,
+        colours=info.colours,
         notes=list(notes),
     )
 

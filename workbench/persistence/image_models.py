@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -64,6 +64,8 @@ class ImageTable:
         Changes whenever the classes do, or anything else that tells how to read a label file.
     sources_revision : str
         Changes whenever `ImageStore.sources` is told of more images; empty: of none so far.
+    colours : list of str
+        `DatasetInfo.colours` at the same moment.
     """
 
     filenames: list[str]
@@ -75,6 +77,7 @@ class ImageTable:
     classes: list[str]
     settings_revision: str
     sources_revision: str = ""
+    colours: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         """Return the number of images."""

@@ -105,6 +105,9 @@ class BoxCanvas(anywidget.AnyWidget):
     _css = style_sheet(*shared.LOOK, STATIC / "canvas.css")
 
     classes = traitlets.List(traitlets.Unicode(), help="names of the classes").tag(sync=True)
+    colours = traitlets.List(
+        traitlets.Unicode(), help="of the classes that have one of their own, else empty"
+    ).tag(sync=True)
     current_class = traitlets.Unicode(
         None, allow_none=True, help="class of the boxes that are drawn next"
     ).tag(sync=True)

@@ -60,6 +60,7 @@ class AnnotateModel(traitlets.HasTraits):
         LabelData, allow_none=True, help="of the open image, as last loaded or saved"
     )
     classes = traitlets.List(traitlets.Unicode(), help="names of the classes")
+    colours = traitlets.List(traitlets.Unicode(), help="see `DatasetInfo.colours`")
     total = traitlets.Int(0, help="images in the walk")
     labelled = traitlets.Int(0, help="images in the walk that have a label file")
     why_empty = traitlets.Unicode("", help="said where the walk has no image; empty: as always")
@@ -167,7 +168,7 @@ class AnnotateModel(traitlets.HasTraits):
         self._sources = sources
         self._propose_what_capture_saw(len(info.classes))
         self.walk += 1
-        self.classes = info.classes
+        self.classes, self.colours = info.classes, info.colours
         self.total = len(plan.filenames)
         self.labelled = len(self._labelled)
 
@@ -185,7 +186,8 @@ class AnnotateModel(traitlets.HasTraits):
             Whether the image that is open has to be shown again.
         """
         if "classes" in news:
-            self.classes = (await self._stores.dataset.get(self.dataset)).classes
+            info = await self._stores.dataset.get(self.dataset)
+            self.classes, self.colours = info.classes, info.colours
         if news & RESTS_ON:
             await self.review.refresh()
         is_only_own = self._has_saved and news <= {"labels", "suggestions"}

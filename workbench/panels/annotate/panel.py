@@ -136,6 +136,7 @@ class AnnotatePanel:
         self._evaluated = EvaluatedThresholds(stores, self.model, self.canvas)
         self._teaching = Teaching(stores, self.model, self.canvas, runner, self._suggesting.loaded)
         self.model.observe(self._follow_classes, "classes")
+        self.model.observe(self._follow_colours, "colours")
         self.model.observe(self._follow_picture, "picture")
         traitlets.dlink((self.model, "why_empty"), (self.canvas, "why_empty"))
         self._start_lock = asyncio.Lock()  # used on the owner loop only
@@ -483,6 +484,9 @@ class AnnotatePanel:
         self.canvas.classes = names
         if self.canvas.current_class not in names:
             self.canvas.current_class = names[0] if names else None
+
+    def _follow_colours(self, change: Mapping[str, Any]) -> None:
+        self.canvas.colours = list(change["new"])
 
     def _follow_picture(self, change: Mapping[str, Any]) -> None:
         picture = change["new"]

@@ -88,6 +88,9 @@ class Gallery(anywidget.AnyWidget):
         help="`ranges` of places in `listing`, and the session `by` which they were chosen"
     ).tag(sync=True)
     classes = traitlets.List(traitlets.Unicode(), help="names of the classes").tag(sync=True)
+    colours = traitlets.List(
+        traitlets.Unicode(), help="of the classes that have one of their own, else empty"
+    ).tag(sync=True)
     tags = traitlets.List(traitlets.Unicode(), help="that the dataset has").tag(sync=True)
     problem = traitlets.Unicode("", help="what is wrong with the query").tag(sync=True)
     status = traitlets.Dict(

@@ -372,6 +372,7 @@ class BrowsePages:
         self._listings.append(listing)
         with self._gallery.hold_sync():
             self._gallery.classes = listing.index.classes
+            self._gallery.colours = listing.index.colours
             self._gallery.tags = sorted(listing.index.tags)
             self._gallery.listing = {
                 "id": listing.number,

@@ -27,15 +27,20 @@ from workbench.panels.shared.parts import (
     table,
 )
 
-ADD, RENAME, MERGE, DELETE, REORDER = "add", "rename", "merge", "delete", "reorder"
+ADD, RENAME, COLOUR, MERGE, DELETE, REORDER = (
+    *("add", "rename", "colour", "merge"),
+    *("delete", "reorder"),
+)
 _KINDS = (
     ("Add a class", ADD),
     ("Rename a class", RENAME),
+    ("Choose a class's colour", COLOUR),
     ("Merge classes into one", MERGE),
     ("Delete a class", DELETE),
     ("Put classes in order", REORDER),
 )
 _HINT = "Labels are rewritten as a whole or not at all, and you see first what would change."
+_USUAL = "#f0a30a"
 _MORE = "Boxes of classes that you do not name keep their class."
 
 
@@ -65,8 +70,8 @@ class ClassesPage:
             row(self.preview_button, self.apply_button),
             self.preview,
         )
-        wanted = (self.kind, self.which, self.name, self.sources, self.into, self.with_boxes)
-        for field in wanted:
+        fields = (self.which, self.name, self.colour, self.usual, self.sources, self.into)
+        for field in (self.kind, *fields, self.with_boxes):
             field.observe(self._forget, "value")
         self.kind.observe(self._show_fields, "value")
         model.observe(self._show_classes, "statistics")
@@ -79,6 +84,11 @@ class ClassesPage:
         self.name = labelled(
             w.Text(description="New name", placeholder="such as: red cell"), width="260px"
         )
+        self.colour = labelled(
+            w.ColorPicker(description="Colour", value=_USUAL, concise=True), width="90px"
+        )
+        self.usual = w.Checkbox(description="as usual for its id", indent=False)
+        self.usual.layout.width = "auto"
         self.sources = labelled(w.SelectMultiple(description="Classes", rows=5), width="260px")
         self.into = choice("Into")
         self.with_boxes = w.Checkbox(description="and all its boxes", indent=False)
@@ -91,6 +101,7 @@ class ClassesPage:
         self.up_button, self.down_button = up, down
         self._fields: dict[str, w.Widget] = {
             "name": self.name,
+            COLOUR: row(self.colour, self.usual),
             MERGE: row(self.sources, self.into),
             DELETE: row(self.with_boxes),
             REORDER: row(self.order, w.VBox((up, down))),
@@ -101,7 +112,7 @@ class ClassesPage:
 
     def _show_fields(self, _change: Mapping[str, Any] | None = None) -> None:
         kind = self.kind.value
-        users = {"which": (RENAME, DELETE), "name": (ADD, RENAME)}
+        users = {"which": (RENAME, COLOUR, DELETE), "name": (ADD, RENAME)}
         for name, field in self._fields.items():
             show(field, kind in users.get(name, (name,)))
 
@@ -127,6 +138,9 @@ class ClassesPage:
             await model.merge_classes(self.sources.value, self._any(self.into))
         elif kind == RENAME:
             await model.rename_class(self._any(self.which), self.name.value)
+        elif kind == COLOUR:
+            colour = "" if self.usual.value else str(self.colour.value)
+            await model.colour_class(self._any(self.which), colour)
         else:
             await model.delete_class(self._any(self.which), with_boxes=self.with_boxes.value)
 
@@ -149,7 +163,7 @@ class ClassesPage:
             for field in (self.which, self.into, self.order):
                 set_options(field, ())
                 set_options(field, options)
-            self.name.value = ""
+            self.name.value, self.usual.value = "", False
             self.with_boxes.value = False
 
     def _show_plan(self, _change: Mapping[str, Any] | None = None) -> None:

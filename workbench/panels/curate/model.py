@@ -241,6 +241,10 @@ class CurateModel(ChangingModel):
         """Plan to give a class another name."""
         return await self._plan_classes(lambda editor: editor.rename(old, new.strip()))
 
+    async def colour_class(self, which: ClassRef, colour: str) -> ClassPlan:
+        """Plan to draw the boxes of a class in a colour; empty: in the one of its id."""
+        return await self._plan_classes(lambda editor: editor.colour(which, colour))
+
     async def merge_classes(self, sources: Iterable[ClassRef], into: ClassRef) -> ClassPlan:
         """Plan to let the boxes of some classes belong to another."""
         gone = [source for source in sources if source != into]

@@ -121,7 +121,7 @@ def classes_table(statistics: Statistics) -> str:
     total = max(statistics.num_boxes, 1)
     rows = [
         [
-            class_name(class_id, name),
+            class_name(class_id, name, statistics.index.colours),
             str(class_id),
             number(int(boxes[class_id].sum())),
             f"{boxes[class_id].sum() / total:.1%}",

@@ -26,6 +26,9 @@ class FindingTiles(anywidget.AnyWidget):
         "`label` and `prediction` as left, top, width, height in shares of it; `class_id` and "
         "`label_class`; `problem` where there is no picture",
     ).tag(sync=True)
+    colours = traitlets.List(
+        traitlets.Unicode(), help="of the classes that have one of their own, else empty"
+    ).tag(sync=True)
     title = traitlets.Unicode("", help="what these findings are").tag(sync=True)
     empty = traitlets.Unicode("", help="what stands there while there are none").tag(sync=True)
 

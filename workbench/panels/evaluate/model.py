@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import traitlets as t
@@ -25,7 +25,7 @@ from workbench.panels.shared.changing import ChangingModel
 from workbench.panels.shared.readings import Readings
 from workbench.panels.shared.status import Status
 from workbench.persistence import Stores
-from workbench.persistence.models import SPLITS, ModelInfo, Prediction, Progress
+from workbench.persistence.models import SPLITS, DatasetInfo, ModelInfo, Prediction, Progress
 from workbench.training.config import LOCAL
 
 SUSPECTS = "suspects"
@@ -91,12 +91,15 @@ class Result:
     comparison : Comparison or None
     findings : dict of str to tuple of Finding
         By kind of gallery, see `GALLERIES`.
+    colours : list of str
+        `DatasetInfo.colours`.
     """
 
     evaluation: Evaluation
     other: Evaluation | None
     comparison: Comparison | None
     findings: dict[str, tuple[Finding, ...]] = field(default_factory=dict)
+    colours: list[str] = field(default_factory=list)
 
     def evaluation_of(self, kind: str) -> Evaluation:
         """Return the evaluation that a gallery's findings are of."""
@@ -218,16 +221,16 @@ class EvaluateModel(ChangingModel):
         for place, name in enumerate(models):
             what = "Evaluating" if len(models) == 1 else f"Evaluating model {place + 1} of 2"
             async with self._doing(what) as progress:
-                await self._require_images()
+                info = await self._with_images()
                 done.append(await self._evaluate(name, refresh, progress))
         async with self._doing("Sorting mistakes"):
             result = await asyncio.to_thread(_analysed, *done)
-        self.result = result
+        self.result = result = replace(result, colours=info.colours)
         self.status = Status(_summary(result))
         return result
 
-    async def _require_images(self) -> None:
-        """Make sure that there is something to evaluate on."""
+    async def _with_images(self) -> DatasetInfo:
+        """Return what is known of the dataset; raises if there is nothing to evaluate on."""
         info = await self.manager.get(self.dataset)
         self.lacks_images = not info.num_images[self.split]
         if self.lacks_images:
@@ -235,6 +238,7 @@ class EvaluateModel(ChangingModel):
                 f"{self.dataset}/{self.split} has no images: split the dataset in Curate, on "
                 f"the page Splits, or choose another split."
             )
+        return info
 
     async def evaluate_again(self) -> Result | None:
         """Compare anew with the labels as they are now, if something was evaluated.

@@ -166,6 +166,7 @@ class GalleryPage:
             classes = result.evaluation.classes
             with self.tiles.hold_sync():
                 self.tiles.title = title
+                self.tiles.colours = result.colours
                 self.tiles.empty = why_none(kind, evaluation, found)
                 self.tiles.tiles = [
                     _as_message(tile, start + place, kind, classes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from workbench.evaluation.evaluation import Evaluation
@@ -27,8 +28,9 @@ def share(value: float | None) -> str:
 def numbers(result: Result) -> str:
     """Return all numbers of one evaluation, and what has been left out of it."""
     evaluation = result.evaluation
-    parts = (_headline(evaluation), notes(evaluation.notes), _tables(evaluation))
-    return "".join(parts)
+    tables = _tables(evaluation, result.colours)
+    parts = (_headline(evaluation), notes(evaluation.notes))
+    return "".join((*parts, tables))
 
 
 def compared(comparison: Comparison) -> str:
@@ -81,11 +83,11 @@ def _headline(evaluation: Evaluation) -> str:
     return f'<div class="wbe-figures">{cells}</div>{said}{help_text(words, _WORDS)}'
 
 
-def _tables(evaluation: Evaluation) -> str:
+def _tables(evaluation: Evaluation, colours: Sequence[str]) -> str:
     metrics = evaluation.metrics
     by_class = [
         [
-            class_name(row.class_id, row.name),
+            class_name(row.class_id, row.name, colours),
             number(row.labels),
             number(row.images),
             share(row.ap50),

@@ -102,6 +102,7 @@ def as_card(
         "problem": facts.problem,
         "seen": summary(facts),
         "classes": [[name, facts.boxes.get(name, 0)] for name in info.classes],
+        "colours": info.colours,
         "images": images,
         "splits": [[split, info.num_images[split]] for split in SPLITS],
         "labelled": sum(facts.num_labelled.values()),

@@ -271,9 +271,17 @@ def lines(text: str, label: str) -> str:
     )
 
 
-def class_name(class_id: int, name: str) -> str:
-    """Return a class with the colour that its boxes are drawn in, as HTML."""
-    blue, green, red = class_colour(class_id)
+def class_name(class_id: int, name: str, colours: Sequence[str] = ()) -> str:
+    """Return a class with the colour that its boxes are drawn in, as HTML.
+
+    Parameters
+    ----------
+    class_id : int
+    name : str
+    colours : sequence of str
+        `DatasetInfo.colours`.
+    """
+    blue, green, red = class_colour(class_id, colours)
     swatch = f'<span class="wb-colour" style="background: rgb({red}, {green}, {blue})"></span>'
     return f"{swatch}{escape(name)}"
 

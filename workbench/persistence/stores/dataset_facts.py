@@ -81,6 +81,7 @@ def _info(dataset: Dataset, path: Path) -> DatasetInfo:
         num_images={split: len(dataset.image_names(split)) for split in SPLITS},
         created_at=created_at,
         modified_at=max(times, default=None),
+        colours=yaml.colours,
     )
 
 

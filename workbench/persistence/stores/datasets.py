@@ -31,7 +31,12 @@ from workbench.persistence.models import (
     no_progress,
     with_notes,
 )
-from workbench.persistence.rules import check_classes, check_classes_seen, check_classes_suffice
+from workbench.persistence.rules import (
+    check_classes,
+    check_classes_seen,
+    check_classes_suffice,
+    check_colours,
+)
 from workbench.persistence.stamps import Stamp
 from workbench.persistence.stopping import Stop, done_in_thread, to_its_end, watched_in_thread
 from workbench.persistence.storage import Change, Write
@@ -223,17 +228,42 @@ class DatasetStore(VersionStore, SideData):
                 prompts = read_prompts(dataset.storage)
                 kept = {i: texts for i, texts in prompts.items() if i < len(names)}
                 now = datetime.now(UTC)
-                made = replace(self._info(dataset), classes=names, modified_at=now)
+                after = yaml.with_classes(names, {})
+                was = self._info(dataset)
+                made = replace(was, classes=names, colours=after.colours, modified_at=now)
                 before = dataset.storage.read(DATA_YAML)
-                changes: builtins.list[Change] = [
-                    Write(DATA_YAML, rewritten(before, DataYaml(names, yaml.extra)))
-                ]
+                changes: builtins.list[Change] = [Write(DATA_YAML, rewritten(before, after))]
                 if kept != prompts:
                     changes.append(prompts_written(kept))
                 writer.commit(changes)
             return told(lambda: self._info(dataset), made)
 
         return await done_in_thread(f"a change of dataset {name}", work)
+
+    async def set_colours(self, name: str, colours: Mapping[str, str]) -> None:
+        """Give classes colours of their own, which boxes are drawn in.
+
+        Parameters
+        ----------
+        colours : mapping of str to str
+            By class name, such as ``#ff8800``; empty for the one that belongs to its id.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such class.
+        InvalidDatasetError
+            If one is no colour.
+        """
+        dataset = self._catalogue.open(name)
+
+        def work() -> None:
+            with dataset.leased() as (yaml, writer):
+                after = yaml.with_colours(check_colours(colours, yaml.classes))
+                before = dataset.storage.read(DATA_YAML)
+                writer.commit([Write(DATA_YAML, rewritten(before, after))])
+
+        await done_in_thread(f"a change of dataset {name}", work)
 
     async def rewrite_classes(
         self,

@@ -123,5 +123,6 @@ def _scan(dataset: Dataset, known: Orders) -> tuple[ImageTable, Orders]:
         classes=list(yaml.classes),
         settings_revision=yaml.revision,
         sources_revision=source_log.revision(dataset.storage),
+        colours=yaml.colours,
     )
     return table, orders

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +47,49 @@ class DataYaml:
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def colours(self) -> list[str]:
+        """The colour of each class, such as ``#ff8800``, empty for one without any of its own.
+
+        Empty if no class has one. They stand under the names of the classes, at a key that other
+        tools pass over.
+        """
+        kept = self.extra.get(COLOURS)
+        named = kept if isinstance(kept, dict) else {}
+        found = [
+            colour
+            if isinstance(colour := named.get(name), str) and _COLOUR.fullmatch(colour)
+            else ""
+            for name in self.classes
+        ]
+        return found if any(found) else []
+
+    def with_colours(self, colours: Mapping[str, str]) -> DataYaml:
+        """Return the same with other colours of some classes, by name; an empty one goes."""
+        kept = self.extra.get(COLOURS)
+        named = {**(kept if isinstance(kept, dict) else {}), **colours}
+        left = {name: colour for name, colour in named.items() if colour}
+        extra = {key: value for key, value in self.extra.items() if key != COLOURS}
+        return DataYaml(self.classes, extra | ({COLOURS: left} if left else {}))
+
+    def with_classes(self, classes: list[str], mapping: Mapping[int, int | None]) -> DataYaml:
+        """Return the same with other classes, which keep their colours under their new names.
+
+        Parameters
+        ----------
+        classes : list of str
+        mapping : mapping of int to int or None
+            New id by old id; ids that are not in it stay.
+        """
+        found: dict[str, str] = {}
+        known = dict(zip(self.classes, self.colours, strict=False))
+        for old, colour in enumerate(self.colours):
+            new = mapping.get(old, old)
+            if colour and new is not None and new < len(classes) and not known.get(classes[new]):
+                found.setdefault(classes[new], colour)
+        changed = DataYaml(classes, self.extra)
+        return changed.with_colours(found) if found else changed
+
+    @property
     def has_keypoints(self) -> bool:
         """Whether each row of a label file has keypoints behind its box."""
         return "kpt_shape" in self.extra
@@ -53,9 +97,8 @@ class DataYaml:
     @property
     def revision(self) -> str:
         """What `ImageTable.settings_revision` is for these settings."""
-        return hashlib.blake2b(
-            repr((self.classes, self.extra)).encode(), digest_size=12
-        ).hexdigest()
+        extra = {key: value for key, value in self.extra.items() if key != COLOURS}
+        return hashlib.blake2b(repr((self.classes, extra)).encode(), digest_size=12).hexdigest()
 
     def to_bytes(self) -> bytes:
         """Return the file's bytes.
@@ -74,6 +117,11 @@ class DataYaml:
         ]
         return "".join([*notes, str(text)]).encode()
 
+
+COLOURS = "colors"
+"""Key of the colours of classes, by name."""
+
+_COLOUR = re.compile("#[0-9a-fA-F]{6}")
 
 DANGEROUS = frozenset({"download"})
 """Keys at which training would run or fetch what stands there."""

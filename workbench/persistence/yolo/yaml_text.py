@@ -23,7 +23,7 @@ import yaml
 
 from workbench.errors import InvalidDatasetError
 from workbench.persistence.models import SPLITS
-from workbench.persistence.yolo.data_yaml import DataYaml, parse
+from workbench.persistence.yolo.data_yaml import COLOURS, DataYaml, parse
 
 _Edit = tuple[int, int, str]
 """Beginning and end of a piece of the text, and what takes its place."""
@@ -34,8 +34,14 @@ def rewritten(old: bytes, new: DataYaml) -> bytes:
     try:
         text = old.decode("utf-8-sig")
         edits = _edits(text, new.classes)
+        colours = new.extra.get(COLOURS)
+        if colours != parse(old, "data.yaml").extra.get(COLOURS):
+            edits += _without(text, COLOURS)
         for start, end, replacement in sorted(edits, reverse=True):
             text = text[:start] + replacement + text[end:]
+        if COLOURS in new.extra and f"\n{COLOURS}:" not in f"\n{text}":
+            lines = yaml.safe_dump({COLOURS: colours}, sort_keys=False, allow_unicode=True)
+            text = f"{text}{'' if text.endswith(chr(10)) else chr(10)}{lines}"
         data = text.encode()
         if parse(data, "data.yaml") == new:
             return data
@@ -70,6 +76,18 @@ def _edits(text: str, classes: Sequence[str]) -> list[_Edit]:
         start = root.value[0][0].start_mark.index
         edits.append((start, start, "".join(missing)))
     return edits
+
+
+def _without(text: str, wanted: str) -> list[_Edit]:
+    """Return what takes the lines of a key away, if it is there."""
+    root: Any = yaml.compose(text, Loader=yaml.SafeLoader)
+    keys = [key for key, _ in root.value]
+    for place, (key, value) in enumerate(root.value):
+        if key.value == wanted:
+            after = keys[place + 1].start_mark.index if place + 1 < len(keys) else len(text)
+            end = min(_end_of_line(text, max(value.end_mark.index - 1, 0)) + 1, after)
+            return [(key.start_mark.index, end, "")]
+    return []
 
 
 def _name_edits(text: str, names: Any, classes: Sequence[str]) -> list[_Edit]:

@@ -13,6 +13,7 @@ const NOTE = "Lock and hide: in this page only. The label file stays as it is.";
 /**
  * @typedef {object} MenuView
  * @property {() => string[]} names of the classes
+ * @property {() => string[]} colours of those that have one of their own
  * @property {() => Record<string, string[]>} bindings
  * @property {() => boolean} walks whether there are other images
  * @property {() => import("./geometry.mjs").Viewport} viewport
@@ -26,7 +27,7 @@ const NOTE = "Lock and hide: in this page only. The label file stays as it is.";
  * @param {MenuView} view
  */
 export function attachBoxMenu(stage, menu, session, commands, view) {
-  const { names, bindings, walks } = view;
+  const { names, colours, bindings, walks } = view;
   const { state } = session;
   const selected = () => session.boxes().filter((box) => state.selection.has(box.id));
 
@@ -57,7 +58,7 @@ export function attachBoxMenu(stage, menu, session, commands, view) {
           items: names().map((text, cls) => ({
             text,
             whyNot,
-            colour: classColour(cls).fill,
+            colour: classColour(cls, colours()).fill,
             checked: one?.cls === cls,
             ...(cls < 10 ? { key: String((cls + 1) % 10), keys: String((cls + 1) % 10) } : {}),
             run: () => commands.setClass(cls),

@@ -20,11 +20,12 @@ export function matchingClasses(names, typed) {
 /**
  * @param {object} options
  * @param {() => string[]} options.names
+ * @param {() => string[]} options.colours of those that have one of their own
  * @param {(index: number) => void} options.pick
  * @param {() => void} options.leave give the focus back to the stage
  * @param {((name: string) => void)|null} [options.add] append a class; null where that cannot be
  */
-export function createClassList({ names, pick, leave, add = null }) {
+export function createClassList({ names, colours, pick, leave, add = null }) {
   const search = make("input", {
     type: "search",
     class: "wb-class-search",
@@ -73,7 +74,7 @@ export function createClassList({ names, pick, leave, add = null }) {
 
   /** @param {{name: string, index: number}} item @param {number} place */
   function row({ name, index }, place) {
-    const { fill, ink } = classColour(index);
+    const { fill, ink } = classColour(index, colours());
     const digit = index < 10 ? String((index + 1) % 10) : "";
     const swatch = make("span", { class: "wb-swatch" }, digit);
     swatch.style.background = fill;

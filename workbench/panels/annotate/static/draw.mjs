@@ -4,7 +4,7 @@
  *
  * @typedef {import("./document.mjs").Box} Box
  * @typedef {import("./geometry.mjs").Viewport} Viewport
- * @typedef {{names: string[], fillOpacity: number, selection: Set<number>, locked: Set<number>, bare: Set<number>}} Look  bare: selected, but without handles
+ * @typedef {{names: string[], colours: string[], fillOpacity: number, selection: Set<number>, locked: Set<number>, bare: Set<number>}} Look  bare: selected, but without handles
  * @typedef {{box: Box, screen: Xyxy}} Item  `screen`: where the box is on the stage
  */
 /** @import { Size, Xyxy } from "../../types.d.ts" */
@@ -64,7 +64,7 @@ export function drawBoxes(context, view, boxes, look, stage) {
 
 /** @param {CanvasRenderingContext2D} context @param {Item} item @param {Look} look @param {boolean} isSelected */
 function drawBox(context, { box, screen }, look, isSelected) {
-  const { fill } = classColour(box.cls);
+  const { fill } = classColour(box.cls, look.colours);
   const [left, top, right, bottom] = screen;
   const [width, height] = [right - left, bottom - top];
   context.globalAlpha = isSelected ? Math.min(look.fillOpacity + 0.12, 1) : look.fillOpacity;
@@ -152,7 +152,7 @@ function drawLabel(context, { box, screen }, look, stage, isSelected) {
   const [left, top, right, bottom] = screen;
   if (!isSelected && right - left < LABEL_MIN_WIDTH) return;
   const text = labelText(box, look.names, look.locked.has(box.id));
-  const { fill, ink } = classColour(box.cls);
+  const { fill, ink } = classColour(box.cls, look.colours);
   context.font = FONT;
   const width = textWidth(context, text) + 10;
   // Above the box; inside where the stage ends; never left of the visible part of the box.

@@ -50,6 +50,7 @@ export function rowsInSight(count, top, height, focused) {
  * @typedef {object} ObjectsView
  * @property {Box[]} boxes in the order of the file
  * @property {string[]} names of the classes
+ * @property {string[]} colours of those that have one of their own
  * @property {Set<number>} selection
  * @property {Set<number>} locked
  * @property {Set<number>} hidden
@@ -92,7 +93,14 @@ export function createObjectList({ select, toggle, menu, leave }) {
   /** @type {Map<number, HTMLElement>} */
   const rows = new Map();
   /** @type {ObjectsView} */
-  let view = { boxes: [], names: [], selection: new Set(), locked: new Set(), hidden: new Set() };
+  let view = {
+    boxes: [],
+    names: [],
+    colours: [],
+    selection: new Set(),
+    locked: new Set(),
+    hidden: new Set(),
+  };
   /** @type {Box[]} */
   let sorted = [];
   /** Id of the row that Tab leads to. */
@@ -151,7 +159,7 @@ export function createObjectList({ select, toggle, menu, leave }) {
     row.style.top = `${place * ROW}px`;
     setAttribute(row, "aria-rowindex", place + 1);
     setAttribute(row, "aria-selected", view.selection.has(box.id));
-    swatch.style.background = classColour(box.cls).fill;
+    swatch.style.background = classColour(box.cls, view.colours).fill;
     setText(label, text);
     setText(size, `${Math.round(right - left)} × ${Math.round(bottom - top)}`);
     setAttribute(name, "title", `${text}: click to select, with Ctrl to add`);

@@ -27,6 +27,7 @@ export function createPainter({ layers, stageElement, model, session }) {
   const { state } = session;
   const look = () => ({
     names: model.get("classes"),
+    colours: model.get("colours"),
     fillOpacity: model.get("opacity"),
     selection: state.selection,
     locked: state.locked,

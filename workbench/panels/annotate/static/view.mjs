@@ -100,6 +100,7 @@ export function mountView(model, session, host) {
   /** @returns {Size} */
   const image = () => ({ width: state.frame?.width ?? 0, height: state.frame?.height ?? 0 });
   const names = () => model.get("classes");
+  const colours = () => model.get("colours");
   /** @param {string} text */
   const say = (text) => {
     live.textContent = text;
@@ -240,6 +241,7 @@ export function mountView(model, session, host) {
   }
   const classes = createClassList({
     names,
+    colours,
     pick: commands.setClass,
     leave: focusStage,
     add: model.get("walks") ? addClass : null,
@@ -247,6 +249,7 @@ export function mountView(model, session, host) {
   const menu = createContextMenu({ leave: focusStage });
   const boxMenu = attachBoxMenu(stageElement, menu, session, commands, {
     names,
+    colours,
     bindings: () => model.get("bindings"),
     walks: () => model.get("walks"),
     viewport: () => viewport,
@@ -400,6 +403,7 @@ export function mountView(model, session, host) {
     objects.update({
       boxes: sure,
       names: names(),
+      colours: colours(),
       selection: state.selection,
       locked: state.locked,
       hidden: state.hidden,
@@ -585,6 +589,7 @@ export function mountView(model, session, host) {
   };
   const watched = [
     "classes",
+    "colours",
     "opacity",
     "image_brightness",
     "image_contrast",

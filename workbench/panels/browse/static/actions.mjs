@@ -68,6 +68,7 @@ function button(text, drawing, title, onclick, extra = {}) {
  * @param {(message: GalleryMessage) => void} options.send
  * @param {Pick<ReturnType<typeof import("./grid.mjs").createGrid>, "selectAll"|"inSight"|"invert"|"selectNone"|"noteOpened"|"setWish">} options.grid
  * @param {() => string[]} options.classes
+ * @param {() => string[]} options.colours of those that have one of their own
  * @param {() => {text: string, how: string, name: string, where?: string}[]} options.labellers who can suggest boxes
  * @param {() => Record<string, string[]>} options.words what is looked for by class id
  * @param {() => Record<string, string>} options.offer files that could be fetched for that
@@ -80,6 +81,7 @@ export function createActions({
   send,
   grid,
   classes,
+  colours,
   labellers,
   words,
   offer,
@@ -250,7 +252,7 @@ export function createActions({
     items: () =>
       classes().map((_, cls) => ({
         text: className(classes(), cls),
-        colour: classColour(cls).fill,
+        colour: classColour(cls, colours()).fill,
         run: () => act("reclassify", { class_id: cls }),
       })),
   });

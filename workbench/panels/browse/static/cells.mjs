@@ -117,6 +117,8 @@ export function createCell() {
     entry: null,
     /** Names of the classes. @type {string[]} */
     classes: [],
+    /** Of those that have one of their own. @type {string[]} */
+    colours: [],
     /** @type {Layout|null} */
     layout: null,
     ticket: 0,
@@ -172,12 +174,13 @@ export function createCell() {
       cell.ticket += 1;
     },
 
-    /** Show an item: words at once, its picture as soon as it is decoded. @param {Entry} entry @param {string[]} classes */
-    async fill(entry, classes) {
+    /** Show an item: words at once, its picture as soon as it is decoded. @param {Entry} entry @param {string[]} classes @param {string[]} colours */
+    async fill(entry, classes, colours) {
       if (cell.entry === entry) return;
       const isStill = cell.entry !== null && isSame(cell.entry, entry);
       cell.entry = entry;
       cell.classes = classes;
+      cell.colours = colours;
       cell.isOutdated = false;
       cell.ticket += 1;
       const { ticket } = cell;
@@ -234,7 +237,7 @@ export function createCell() {
   function overlay(image, item) {
     picture.replaceChildren(
       image,
-      ...drawn(item.boxes ?? [], image.naturalWidth, image.naturalHeight),
+      ...drawn(item.boxes ?? [], image.naturalWidth, image.naturalHeight, cell.colours),
     );
   }
 
@@ -269,7 +272,7 @@ export function createCell() {
     badge.dataset.state = item.state ?? "";
     badge.title = item.problem || (state ? state.word : "");
     element.setAttribute("aria-label", describeItem(item, classes));
-    chips.replaceChildren(...lineOf(item, classes, width - 14));
+    chips.replaceChildren(...lineOf(item, classes, cell.colours, width - 14));
   }
 
   return cell;
@@ -277,9 +280,9 @@ export function createCell() {
 
 /**
  * Split, chips of classes and tags: as many as fit, the rest as a number.
- * @param {Item} item @param {string[]} classes @param {number} width
+ * @param {Item} item @param {string[]} classes @param {string[]} colours @param {number} width
  */
-function lineOf(item, classes, width) {
+function lineOf(item, classes, colours, width) {
   const made = [];
   const split = item.state === "deleted" ? "" : (item.split ?? "");
   if (split) made.push(make("span", { class: "wbg-split" }, split));
@@ -293,7 +296,7 @@ function lineOf(item, classes, width) {
     things.push({
       text: count > 1 ? `${text} ${count}` : text,
       title: `${count} ${text}`,
-      colour: classColour(cls).fill,
+      colour: classColour(cls, colours).fill,
     });
   }
   for (const tag of item.tags ?? []) things.push({ text: `# ${tag}`, title: `tag ${tag}` });
@@ -328,9 +331,9 @@ const SVG = "http://www.w3.org/2000/svg";
 
 /**
  * The boxes over a picture; they lie in their frame as the picture does.
- * @param {number[][]} boxes @param {number} width @param {number} height
+ * @param {number[][]} boxes @param {number} width @param {number} height @param {string[]} colours
  */
-function drawn(boxes, width, height) {
+function drawn(boxes, width, height, colours) {
   if (boxes.length === 0) return [];
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
@@ -344,6 +347,6 @@ function drawn(boxes, width, height) {
     svg.append(path);
   };
   add([...paths.values()].join(""), "wbg-halo");
-  for (const [cls, d] of paths) add(d, "wbg-box", classColour(cls).fill);
+  for (const [cls, d] of paths) add(d, "wbg-box", classColour(cls, colours).fill);
   return [svg];
 }

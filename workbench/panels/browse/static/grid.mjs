@@ -35,11 +35,12 @@ const LEVELS = [128, 256, 512];
  * @param {object} options
  * @param {(message: GalleryMessage) => void} options.send to the kernel
  * @param {() => string[]} options.classes
+ * @param {() => string[]} options.colours of those that have one of their own
  * @param {(selection: {ranges: Ranges}) => void} options.selected the user changed the selection
  * @param {(position: number) => void} options.open
  * @param {(text: string) => void} options.say for a screen reader
  */
-export function createGrid({ send, classes, selected, open, say }) {
+export function createGrid({ send, classes, colours, selected, open, say }) {
   const name = `wbg-${Math.random().toString(36).slice(2, 8)}`;
   const runway = make("div", { class: "wbg-runway", role: "presentation" });
   const empty = make("div", { class: "wbg-empty" });
@@ -182,7 +183,7 @@ export function createGrid({ send, classes, selected, open, say }) {
     if (entry && entry !== cell.entry && fills === 0) requestPaint();
     else if (entry && entry !== cell.entry) {
       fills -= 1;
-      cell.fill(entry, classes()).then(() => noteReady());
+      cell.fill(entry, classes(), colours()).then(() => noteReady());
     }
   }
 

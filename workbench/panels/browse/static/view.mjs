@@ -61,6 +61,7 @@ export function mountGallery(model, host) {
     send,
     say,
     classes: () => model.get("classes"),
+    colours: () => model.get("colours"),
     open: (position) => send({ kind: "open", listing: shown, position }),
     selected(selection) {
       own = selection.ranges;
@@ -137,6 +138,7 @@ export function mountGallery(model, host) {
     },
     grid,
     classes: () => model.get("classes"),
+    colours: () => model.get("colours"),
     labellers: () => model.get("labellers"),
     words: () => model.get("words"),
     offer: () => model.get("offer"),
@@ -323,7 +325,7 @@ export function mountGallery(model, host) {
     actions.relabel();
   };
   for (const name of WATCHED) model.on(`change:${name}`, follow);
-  model.on("change:classes", relabel);
+  for (const name of ["classes", "colours"]) model.on(`change:${name}`, relabel);
   follow();
   root.galleryStats = grid.stats; // for measurements
 
@@ -334,7 +336,7 @@ export function mountGallery(model, host) {
     abort.abort();
     release();
     for (const name of WATCHED) model.off(`change:${name}`, follow);
-    model.off("change:classes", relabel);
+    for (const name of ["classes", "colours"]) model.off(`change:${name}`, relabel);
     model.off("msg:custom", receive);
     filter.close();
     grid.close();

@@ -38,8 +38,8 @@ export function boxPath([left, top, width, height], across, down) {
   );
 }
 
-/** @param {Tile} tile */
-function drawing(tile) {
+/** @param {Tile} tile @param {string[]} colours */
+function drawing(tile, colours) {
   const [across, down] = tile.shape;
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", `0 0 ${across} ${down}`);
@@ -56,7 +56,7 @@ function drawing(tile) {
     if (!box) return;
     const d = boxPath(box, across, down);
     add(d, "wbe-halo");
-    add(d, className, classColour(cls).fill);
+    add(d, className, classColour(cls, colours).fill);
   };
   outline(tile.label, tile.label_class, "wbe-label");
   outline(tile.prediction, tile.class_id, "wbe-prediction");
@@ -84,7 +84,10 @@ function render({ model, el }) {
     }
     const address = URL.createObjectURL(new Blob([tile.picture], { type: "image/jpeg" }));
     addresses.push(address);
-    frame.append(make("img", { alt: "", draggable: "false", src: address }), drawing(tile));
+    frame.append(
+      make("img", { alt: "", draggable: "false", src: address }),
+      drawing(tile, model.get("colours")),
+    );
     return frame;
   };
   /** @param {Tile} tile @param {number} place */

@@ -350,7 +350,7 @@ function render({ model, el }) {
             { title: `${label}: ${count.toLocaleString("en")} boxes` },
             label,
           );
-          chip.style.setProperty("--class", classColour(id).fill);
+          chip.style.setProperty("--class", classColour(id, card.colours).fill);
           return chip;
         }),
         ...(card.classes.length > CLASSES_SHOWN

@@ -21,18 +21,29 @@ const BASE = [
 const GOLDEN_ANGLE = 137.508;
 const LIGHTNESS = [0.62, 0.45, 0.75];
 
-/** @type {Map<number, {fill: string, ink: string}>} */
+/** @type {Map<number | string, {fill: string, ink: string}>} */
 const known = new Map();
 
-/** Colour of a class, and the ink that is readable on it. @param {number} cls */
-export function classColour(cls) {
-  let colour = known.get(cls);
+/**
+ * Colour of a class, and the ink that is readable on it.
+ * @param {number} cls
+ * @param {string[]} [chosen] the colours that classes of the dataset have of their own, as
+ *   `#ff8800`; empty for the others
+ */
+export function classColour(cls, chosen) {
+  const key = chosen?.[cls] || cls;
+  let colour = known.get(key);
   if (!colour) {
-    const rgb = cls < BASE.length ? fromHex(BASE[Math.max(cls, 0)]) : generated(cls - BASE.length);
+    const rgb = typeof key === "string" ? fromHex(key) : standard(key);
     colour = { fill: toHex(rgb), ink: luminance(rgb) > 0.22 ? "#101010" : "#ffffff" };
-    known.set(cls, colour);
+    known.set(key, colour);
   }
   return colour;
+}
+
+/** @param {number} cls */
+function standard(cls) {
+  return cls < BASE.length ? fromHex(BASE[Math.max(cls, 0)]) : generated(cls - BASE.length);
 }
 
 /** @param {number} index */
