@@ -227,6 +227,21 @@ async def test_annotations_alone_are_for_the_dataset_that_is_open(page: Page, ro
     assert (root / "labels/val/b.txt").read_text().startswith("1 ")
 
 
+async def test_what_is_there_already_is_not_among_the_worst_files(page: Page, root: Path) -> None:
+    files = {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*.jpg")}
+    files |= {"labels/train/a.txt": ROW.encode(), "labels/val/b.txt": b"0 0.5 0.5 nan 0.2\n"}
+    page.drop(("more.zip", zip_bytes(files)))
+    await page.until_kind("plan")
+    page.ask("aim", dataset="pets")
+    await page.until(lambda: page.shown["into"], "pets")
+    page.ask("choose", key="class", value=["class_0", "dog"])
+    await page.until(lambda: page.shown["known"], ["dog"])
+    page.ask("apply")
+    account = await page.until_kind("account")
+    left = [row["file"] for row in account["by_file"] if row["left"]]
+    assert left == ["labels/val/b.txt"]
+
+
 async def test_what_somebody_draws_meanwhile_stays_and_the_plan_is_made_anew(
     page: Page, root: Path, stores: Stores
 ) -> None:

@@ -11,7 +11,7 @@ from workbench.datasets.formats.encodings import ENCODINGS
 from workbench.datasets.formats.ledger import UNITS, Entry, Ledger
 from workbench.datasets.formats.merging import MergePlan
 from workbench.datasets.formats.plan import ImportPlan
-from workbench.datasets.formats.reasons import SENTENCES
+from workbench.datasets.formats.reasons import PICTURE_THERE, SENTENCES, THERE_ALREADY
 from workbench.datasets.formats.registry import READERS
 from workbench.panels.shared.choice_words import in_page_words
 from workbench.persistence.models import SPLITS, ImageKey
@@ -425,9 +425,14 @@ def _by_split(ledger: Ledger) -> list[dict[str, Any]]:
 
 
 def _by_file(ledger: Ledger) -> list[dict[str, Any]]:
-    """Return how much was left, repaired and noted of each file, of the worst of them."""
+    """Return how much was left, repaired and noted of each file, of the worst of them.
+
+    What a dataset has already is nothing bad, and may be all of thousands of pictures.
+    """
     counts: Counter[tuple[str, str]] = Counter(
-        (e.file or e.picture, e.outcome) for e in ledger.entries
+        (e.file or e.picture, e.outcome)
+        for e in ledger.entries
+        if e.reason not in (PICTURE_THERE, THERE_ALREADY)
     )
     files = sorted(
         dict.fromkeys(file for file, _ in counts),
