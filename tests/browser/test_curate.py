@@ -168,6 +168,26 @@ def test_a_class_is_renamed_from_the_keyboard_and_no_key_reaches_the_notebook(
     assert cut > undo.evaluate("(button) => button.clientWidth"), "these words are too long"
 
 
+def test_a_class_is_given_a_colour(lab_page: LabPage, images: Path) -> None:
+    curate = show_panel(lab_page, images)
+    curate.turn_to("Classes")
+    curate.root.get_by_label("Change").select_option("Choose a class's colour")
+    curate.root.get_by_label("Class", exact=True).select_option("platelet (1)")
+    field = curate.root.get_by_label("Colour", exact=True).first
+    field.fill("#12ab34")
+    field.press("Enter")
+    curate.button("Preview").click()
+    curate.root.get_by_text("drawn in #12ab34").first.wait_for()
+    curate.button("Apply").click()
+    swatch = curate.root.locator("tr", has_text="platelet").locator(".wb-colour").first
+    eventually(
+        lambda: swatch.evaluate("(one) => getComputedStyle(one).backgroundColor"),
+        "rgb(18, 171, 52)",
+    )
+    assert "platelet: '#12ab34'" in (images / "data.yaml").read_text()
+    keep_picture(lab_page.page, "curate-colour")
+
+
 @pytest.mark.nightly
 def test_versions_on_a_narrow_page(open_lab_page: Callable[..., LabPage], images: Path) -> None:
     lab_page = open_lab_page(viewport={"width": 700, "height": 1000}, color_scheme="dark")

@@ -85,7 +85,7 @@ class ClassesPage:
             w.Text(description="New name", placeholder="such as: red cell"), width="260px"
         )
         self.colour = labelled(
-            w.ColorPicker(description="Colour", value=_USUAL, concise=True), width="90px"
+            w.ColorPicker(description="Colour", tooltip="Colour", value=_USUAL), width="160px"
         )
         self.usual = w.Checkbox(description="as usual for its id", indent=False)
         self.usual.layout.width = "auto"
