@@ -288,6 +288,7 @@ async def _dataset(stores: Stores, name: str) -> dict[str, Any]:
     }
     return {
         "classes": info.classes,
+        "colours": info.colours,
         "counts": info.num_images,
         "tags": await stores.dataset.get_tags(name),
         # Automatic ones may come before the restoring that they are made for, and no harm done.
