@@ -138,7 +138,7 @@ def test_a_run_is_started_lost_from_sight_found_paused_resumed_and_stopped(
     pause = panel.get_by_role("button", name="Pause")
     pause.focus()
     page.keyboard.press("Enter")
-    expect(panel.get_by_text("Paused; it can be resumed.")).to_be_visible(timeout=PATIENCE)
+    expect(panel.get_by_text("Paused; it can be resumed")).to_be_visible(timeout=PATIENCE)
     before = epochs(home)
     panel.get_by_role("button", name="Resume").click()
     expect(panel.get_by_text("Training …")).to_be_visible(timeout=PATIENCE)
