@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -25,29 +24,21 @@ from workbench.persistence.counting import counted
 from workbench.persistence.foreign_text import is_whole
 from workbench.persistence.image_bounds import decode_bounded, header_of
 from workbench.persistence.models import TrashEntry
+from workbench.persistence.yolo.data_yaml import is_colour
 
 Frame = npt.NDArray[np.uint8]
 
 JPEG_QUALITY = 95
 _MOST_SHOWN = 200
 _MAX_CLASS_NAME = 200
-_COLOUR = re.compile("#[0-9a-fA-F]{6}|")
 
 
 def check_colours(colours: Mapping[str, str], classes: Sequence[str]) -> dict[str, str]:
-    """Return colours by class name as they are written, or say what is wrong with them.
-
-    Raises
-    ------
-    NotFoundError
-        If there is no such class.
-    InvalidDatasetError
-        If one is no colour.
-    """
+    """Return colours by class name as they are written; raises as `DatasetStore.set_colours`."""
     for name, colour in colours.items():
         if name not in classes:
             raise NotFoundError(f"there is no class {name!r}; there are {', '.join(classes)}")
-        if not isinstance(colour, str) or not _COLOUR.fullmatch(colour):
+        if colour != "" and not is_colour(colour):
             raise InvalidDatasetError(
                 f"class {name!r}: expected a colour such as #ff8800, found {_shown(colour)}"
             )

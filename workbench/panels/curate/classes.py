@@ -27,10 +27,8 @@ from workbench.panels.shared.parts import (
     table,
 )
 
-ADD, RENAME, COLOUR, MERGE, DELETE, REORDER = (
-    *("add", "rename", "colour", "merge"),
-    *("delete", "reorder"),
-)
+ADD, RENAME, COLOUR = "add", "rename", "colour"
+MERGE, DELETE, REORDER = "merge", "delete", "reorder"
 _KINDS = (
     ("Add a class", ADD),
     ("Rename a class", RENAME),

@@ -9,7 +9,7 @@ import re
 import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 import yaml
 
@@ -53,23 +53,24 @@ class DataYaml:
         Empty if no class has one. They stand under the names of the classes, at a key that other
         tools pass over.
         """
-        kept = self.extra.get(COLOURS)
-        named = kept if isinstance(kept, dict) else {}
-        found = [
-            colour
-            if isinstance(colour := named.get(name), str) and _COLOUR.fullmatch(colour)
-            else ""
-            for name in self.classes
-        ]
+        named = self._named_colours
+        found = [colour if is_colour(colour := named.get(name)) else "" for name in self.classes]
         return found if any(found) else []
+
+    @property
+    def _named_colours(self) -> dict[Any, Any]:
+        kept = self.extra.get(COLOURS)
+        return kept if isinstance(kept, dict) else {}
+
+    @property
+    def _other_extra(self) -> dict[str, Any]:
+        return {key: value for key, value in self.extra.items() if key != COLOURS}
 
     def with_colours(self, colours: Mapping[str, str]) -> DataYaml:
         """Return the same with other colours of some classes, by name; an empty one goes."""
-        kept = self.extra.get(COLOURS)
-        named = {**(kept if isinstance(kept, dict) else {}), **colours}
+        named = {**self._named_colours, **colours}
         left = {name: colour for name, colour in named.items() if colour}
-        extra = {key: value for key, value in self.extra.items() if key != COLOURS}
-        return DataYaml(self.classes, extra | ({COLOURS: left} if left else {}))
+        return DataYaml(self.classes, self._other_extra | ({COLOURS: left} if left else {}))
 
     def with_classes(self, classes: list[str], mapping: Mapping[int, int | None]) -> DataYaml:
         """Return the same with other classes, which keep their colours under their new names.
@@ -97,8 +98,8 @@ class DataYaml:
     @property
     def revision(self) -> str:
         """What `ImageTable.settings_revision` is for these settings."""
-        extra = {key: value for key, value in self.extra.items() if key != COLOURS}
-        return hashlib.blake2b(repr((self.classes, extra)).encode(), digest_size=12).hexdigest()
+        content = repr((self.classes, self._other_extra))
+        return hashlib.blake2b(content.encode(), digest_size=12).hexdigest()
 
     def to_bytes(self) -> bytes:
         """Return the file's bytes.
@@ -122,6 +123,12 @@ COLOURS = "colors"
 """Key of the colours of classes, by name."""
 
 _COLOUR = re.compile("#[0-9a-fA-F]{6}")
+
+
+def is_colour(value: object) -> TypeGuard[str]:
+    """Whether this is a colour as ``data.yaml`` has it: ``#ff8800``."""
+    return isinstance(value, str) and _COLOUR.fullmatch(value) is not None
+
 
 DANGEROUS = frozenset({"download"})
 """Keys at which training would run or fetch what stands there."""

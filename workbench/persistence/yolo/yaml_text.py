@@ -33,10 +33,12 @@ def rewritten(old: bytes, new: DataYaml) -> bytes:
     """Return the bytes of a ``data.yaml`` that says `new` and keeps what it can of `old`."""
     try:
         text = old.decode("utf-8-sig")
-        edits = _edits(text, new.classes)
+        # The parser in C counts bytes where this one counts characters.
+        root: Any = yaml.compose(text, Loader=yaml.SafeLoader)
+        edits = _edits(root, text, new.classes)
         colours = new.extra.get(COLOURS)
         if colours != parse(old, "data.yaml").extra.get(COLOURS):
-            edits += _without(text, COLOURS)
+            edits += _without(root, text, COLOURS)
         for start, end, replacement in sorted(edits, reverse=True):
             text = text[:start] + replacement + text[end:]
         if COLOURS in new.extra and f"\n{COLOURS}:" not in f"\n{text}":
@@ -54,9 +56,7 @@ class _NoPlaceError(Exception):
     """Raised where the text has no place for what is to be written."""
 
 
-def _edits(text: str, classes: Sequence[str]) -> list[_Edit]:
-    # The parser in C counts bytes where this one counts characters.
-    root: Any = yaml.compose(text, Loader=yaml.SafeLoader)
+def _edits(root: Any, text: str, classes: Sequence[str]) -> list[_Edit]:
     if not isinstance(root, yaml.MappingNode) or root.flow_style:
         raise _NoPlaceError
     edits: list[_Edit] = []
@@ -78,9 +78,8 @@ def _edits(text: str, classes: Sequence[str]) -> list[_Edit]:
     return edits
 
 
-def _without(text: str, wanted: str) -> list[_Edit]:
+def _without(root: Any, text: str, wanted: str) -> list[_Edit]:
     """Return what takes the lines of a key away, if it is there."""
-    root: Any = yaml.compose(text, Loader=yaml.SafeLoader)
     keys = [key for key, _ in root.value]
     for place, (key, value) in enumerate(root.value):
         if key.value == wanted:
