@@ -54,6 +54,7 @@ class ExportPlan:
     notes: list[str]
     _stores: DataStores = field(repr=False)
     _dataset: str = field(repr=False)
+    _home: str = field(repr=False)
     items: list[OutItem] = field(default_factory=list, repr=False)
 
     def __str__(self) -> str:
@@ -148,22 +149,21 @@ class ExportPlan:
             yield from empty_splits(f"images/{split}/" for split in used)
         if not with_images:
             return
-        home = os.fspath(owner.wait_for(self._stores.dataset.get(self._dataset)).path)
+        home = self._home
         root = os.path.realpath(home)
         outside: list[str] = []
-        folders: dict[str, links.Split] = {}
-        on_disk: dict[str, bool] = {}
+        folders: dict[str, tuple[links.Split, bool]] = {}
         for item in self.items:
             name = writer.picture.format(split=item.split, filename=item.filename)
             if item.split not in folders:
                 folder = links.Split.look(root, f"images/{item.split}", outside)
-                folders[item.split] = folder
-                on_disk[item.split] = Path(folder.path).is_dir()
+                folders[item.split] = folder, Path(folder.path).is_dir()
+            folder, on_disk = folders[item.split]
             # Links within the dataset lead here; what is read is what was looked at.
-            _, path = folders[item.split].entry(item.filename, outside)
+            _, path = folder.entry(item.filename, outside)
             if outside:
                 raise links.refusal(self._dataset, home, outside, "nothing was exported")
-            if on_disk[item.split]:
+            if on_disk:
                 yield name, path
                 continue
             read = self._stores.image.read_bytes(self._dataset, item.split, item.filename)

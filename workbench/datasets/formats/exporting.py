@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -108,18 +109,23 @@ async def plan_export(
         unknown = next((one for one in asked if one not in there), None)
         if unknown is not None:
             raise ExportError(f"{name}: {_there_is_no(what, str(unknown), there)}")
-    keys = [(image.split, image.filename) for image in await stores.image.list(name)]
-    chosen = set(keys if only is None else only)
+    keys = await stores.image.keys(name)
+    if only is not None:
+        chosen = set(only)
+        keys = [key for key in keys if key in chosen]
     if where:
         from workbench.datasets.dataset import Dataset
 
-        chosen &= set(await Dataset(stores, name).query(where))
-    keys = [k for k in keys if k in chosen and (splits is None or k[0] in splits)]
+        found = set(await Dataset(stores, name).query(where))
+        keys = [key for key in keys if key in found]
+    if splits is not None:
+        keys = [key for key in keys if key[0] in splits]
     notes: list[str] = []
     items = await _items(stores, name, keys, info.classes, wanted, format, notes)
     _note_losses(format, items, wanted, notes)
-    boxes = sum(len(item.boxes or ()) for item in items)
-    return ExportPlan(format, len(items), boxes, wanted, notes, stores, name, items)
+    boxes = sum(item.boxes.stop - item.boxes.start for item in items if item.boxes is not None)
+    home = os.fspath(info.path)
+    return ExportPlan(format, len(items), boxes, wanted, notes, stores, name, home, items)
 
 
 def _there_is_no(what: str, name: str, there: Sequence[str]) -> str:

@@ -137,6 +137,21 @@ class OutColumns(NamedTuple):
 def columns_of(items: Sequence[OutItem]) -> OutColumns:
     """Return the boxes of some pictures, which all have labels, in their order."""
     found = [item.boxes for item in items if item.boxes is not None]
+    ends = [0, *(boxes.stop for boxes in found)]
+    if found and all(
+        boxes.table is found[0].table and boxes.start == end
+        for boxes, end in zip(found, ends, strict=False)
+    ):  # all that is in the table, in its order
+        table, counts = found[0].table, np.diff(ends)
+        owner = np.repeat(np.arange(len(found)), counts)
+        most = ends[-1]
+        extras = {place: extra for place, extra in table.extras.items() if place < most}
+        return OutColumns(counts, owner, table.class_id[:most], table.corners[:most], extras)
+    return _gathered(found)
+
+
+def _gathered(found: Sequence[OutBoxes]) -> OutColumns:
+    """Return the boxes of pictures in columns that are copied together."""
     counts = np.array([len(boxes) for boxes in found], dtype=np.int64)
     class_ids = [boxes.table.class_id[boxes.start : boxes.stop] for boxes in found]
     corners = [boxes.table.corners[boxes.start : boxes.stop] for boxes in found]

@@ -13,9 +13,11 @@ import stat
 import struct
 import time
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from workbench.errors import AlreadyExistsError, ArchiveError, ConflictError, NotFoundError
 from workbench.persistence.archive.format import (
@@ -46,6 +48,7 @@ from workbench.persistence.storage.local.new_file import new_file
 
 _PAIR = struct.Struct("<QQ")
 _SINGLE = struct.Struct("<Q")
+_TIMES = 4096
 _VERSION = 20
 _VERSION_ZIP64 = 45
 _MADE_ON_UNIX = 3 << 8
@@ -151,8 +154,9 @@ def write_zip(
     with (
         making(str(output.parent), "choose another folder for the archive"),
         new_file(output) as descriptor,
+        _Behind(descriptor) as target,
     ):
-        writer = _Writer(descriptor, output, zip64_limit, most_bytes)
+        writer = _Writer(target, output, zip64_limit, most_bytes)
         done = 0
 
         def tick() -> None:
@@ -160,7 +164,7 @@ def write_zip(
 
         for name, source in entries:
             if isinstance(source, bytes):
-                writer.add_bytes(name, source, dos_time(time.time()))
+                writer.add_bytes(name, source, writer.dos_time(int(time.time())))
             else:
                 writer.add_file(name, source, tick)
             done += 1
@@ -178,18 +182,55 @@ def empty_splits(names: Iterable[str]) -> list[tuple[str, bytes]]:
     return [(f"images/{split}/", b"") for split in SPLITS if split not in used]
 
 
+class _Behind:
+    """Writes to a file in a thread, a block at a time, while the next one is made."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="workbench-zip")
+        self._going_on: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown()  # nobody closes the file under its hands
+
+    def write(self, pieces: Sequence[bytes]) -> None:
+        """Write at the end, as soon as what was to be written before is; raises what that did."""
+        self.wait()
+        self._going_on = self._thread.submit(self._write, pieces)
+
+    def _write(self, pieces: Sequence[bytes]) -> None:
+        write_all(self._descriptor, b"".join(pieces))
+
+    def write_at(self, place: int, data: bytes) -> None:
+        """Write over what is at a place, and go on at the end."""
+        self.wait()
+        end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+        os.lseek(self._descriptor, place, os.SEEK_SET)
+        write_all(self._descriptor, data)
+        os.lseek(self._descriptor, end, os.SEEK_SET)
+
+    def wait(self) -> None:
+        """Wait for what was to be written; raises what that did."""
+        if self._going_on is not None:
+            going_on, self._going_on = self._going_on, None
+            going_on.result()
+
+
 class _Writer:
     """The archive's bytes on their way to a file: pending blocks and the growing directory."""
 
     def __init__(
         self,
-        descriptor: int,
+        target: _Behind,
         output: Path,
         zip64_limit: int,
         most_bytes: Callable[[str], int] | None,
     ) -> None:
         self._most_bytes = most_bytes
-        self._descriptor = descriptor
+        self._target = target
         self._output = output
         self._limit = zip64_limit
         self._pending: list[bytes] = []
@@ -197,6 +238,7 @@ class _Writer:
         self._offset = 0
         self._central = bytearray()
         self._count = 0
+        self.dos_time = lru_cache(_TIMES)(dos_time)  # many files were made within one second
 
     def add_file(self, name: str, path: Path | str, tick: Callable[[], None]) -> None:
         """Add a file as it is now; `tick` is called between the blocks of a large one."""
@@ -216,30 +258,32 @@ class _Writer:
                     f"{path}: expected a file for the archive {self._output}, found a folder or "
                     f"a device; move it away and export again"
                 )
-            self._require_bound(name, path, status.st_size)
-            modified = dos_time(status.st_mtime)
-            if status.st_size > LARGE_BYTES:
-                self._add_large(name, source, status.st_size, modified, tick)
-            else:
-                self.add_bytes(name, _read_up_to(source, status.st_size), modified)
+            size = status.st_size
+            if self._most_bytes is not None and size > (most := self._most_bytes(name)):
+                raise self._too_large(path, most, size)
+            modified = self.dos_time(int(status.st_mtime))
+            if size > LARGE_BYTES:
+                self._add_large(name, source, size, modified, tick)
+                return
+            data = os.read(source, size)
+            if len(data) < size:
+                data += _read_up_to(source, size - len(data))
+            self.add_bytes(name, data, modified)
         finally:
             os.close(source)
 
-    def _require_bound(self, name: str, path: Path | str, size: int) -> None:
-        most = size if self._most_bytes is None else self._most_bytes(name)
-        if size > most:
-            raise ArchiveError(
-                f"{path}: expected a file of at most {most:,} bytes for the archive "
-                f"{self._output}, found {size:,}; correct it or move it away, and export again"
-            )
+    def _too_large(self, path: Path | str, most: int, size: int) -> ArchiveError:
+        return ArchiveError(
+            f"{path}: expected a file of at most {most:,} bytes for the archive "
+            f"{self._output}, found {size:,}; correct it or move it away, and export again"
+        )
 
     def add_bytes(self, name: str, data: bytes, modified: int) -> None:
         """Add a member whose contents are at hand."""
         raw = self._encode(name)
-        crc = zlib.crc32(data)
-        self._record(raw, modified, crc, len(data), self._offset)
-        self._write(_local_header(raw, modified, crc, len(data), len(data) >= self._limit))
-        self._write(data)
+        crc, size = zlib.crc32(data), len(data)
+        self._record(raw, modified, crc, size, self._offset)
+        self._write(_local_header(raw, modified, crc, size, size >= self._limit), data)
 
     def _add_large(
         self, name: str, source: int, size: int, modified: int, tick: Callable[[], None]
@@ -256,9 +300,7 @@ class _Writer:
             self._write(block)
             tick()
         self._flush()
-        os.lseek(self._descriptor, start, os.SEEK_SET)
-        write_all(self._descriptor, _local_header(raw, modified, crc, written, wide))
-        os.lseek(self._descriptor, self._offset, os.SEEK_SET)
+        self._target.write_at(start, _local_header(raw, modified, crc, written, wide))
         self._record(raw, modified, crc, written, start)
 
     def finish(self) -> None:
@@ -281,6 +323,7 @@ class _Writer:
         offset = offset if offset < self._limit else MAX32
         self._write(END.pack(END_SIGNATURE, 0, 0, count, count, size, offset, 0))
         self._flush()
+        self._target.wait()
 
     def _encode(self, name: str) -> bytes:
         try:
@@ -310,38 +353,47 @@ class _Writer:
             if offset >= self._limit:
                 wide, short_offset = wide + _SINGLE.pack(offset), MAX32
             extra = EXTRA.pack(EXTRA_ZIP64, len(wide)) + wide
-        self._central += CENTRAL.pack(
-            *(CENTRAL_SIGNATURE, _MADE_ON_UNIX | version, version, FLAG_UTF8, STORED, modified),
-            *(crc, short_size, short_size, len(raw), len(extra), 0, 0, 0, _REGULAR_FILE),
+        fixed = CENTRAL.pack(
+            CENTRAL_SIGNATURE,
+            _MADE_ON_UNIX | version,
+            version,
+            FLAG_UTF8,
+            STORED,
+            modified,
+            crc,
+            short_size,
+            short_size,
+            len(raw),
+            len(extra),
+            0,
+            0,
+            0,
+            _REGULAR_FILE,
             short_offset,
         )
-        self._central += raw
-        self._central += extra
+        self._central += fixed + raw + extra
         self._count += 1
 
-    def _write(self, data: bytes) -> None:
-        self._pending.append(data)
-        self._pending_bytes += len(data)
-        self._offset += len(data)
+    def _write(self, *pieces: bytes) -> None:
+        self._pending += pieces
+        size = sum(map(len, pieces))
+        self._pending_bytes += size
+        self._offset += size
         if self._pending_bytes >= BLOCK_BYTES:
             self._flush()
 
     def _flush(self) -> None:
-        write_all(self._descriptor, b"".join(self._pending))
-        self._pending.clear()
-        self._pending_bytes = 0
+        self._target.write(self._pending)
+        self._pending, self._pending_bytes = [], 0
 
 
 def _local_header(raw: bytes, modified: int, crc: int, size: int, wide: bool) -> bytes:
     """Return a member's local header; the length depends on `raw` and `wide` only."""
     if not wide:
-        return (
-            LOCAL.pack(
-                *(LOCAL_SIGNATURE, _VERSION, FLAG_UTF8, STORED, modified, crc, size, size),
-                *(len(raw), 0),
-            )
-            + raw
+        fixed = LOCAL.pack(
+            LOCAL_SIGNATURE, _VERSION, FLAG_UTF8, STORED, modified, crc, size, size, len(raw), 0
         )
+        return fixed + raw
     extra = EXTRA.pack(EXTRA_ZIP64, _PAIR.size) + _PAIR.pack(size, size)
     return (
         LOCAL.pack(
@@ -354,7 +406,7 @@ def _local_header(raw: bytes, modified: int, crc: int, size: int, wide: bool) ->
 
 
 def _read_up_to(source: int, size: int) -> bytes:
-    """Return the first `size` bytes of a file, fewer if it shrank since it was measured."""
+    """Return the next `size` bytes of a file, fewer if it shrank since it was measured."""
     data = os.read(source, size)
     while len(data) < size and (more := os.read(source, size - len(data))):
         data += more

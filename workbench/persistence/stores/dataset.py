@@ -24,6 +24,7 @@ from workbench.persistence.stores.trash import Trash
 from workbench.persistence.yolo.data_yaml import DataYaml, parse
 from workbench.persistence.yolo.names import (
     IMAGE_EXTENSIONS,
+    are_plain_images,
     can_be_name,
     check_filename,
     check_split,
@@ -142,6 +143,15 @@ class Dataset:
         forms = (filename, composed, unicodedata.normalize("NFD", filename))
         there = (form for form in forms if self.storage.exists(image_key(split, form)))
         return split, next(there, composed)
+
+    def find_many(self, images: Sequence[ImageKey]) -> list[ImageKey]:
+        """Return what `find` returns of each; raises as it does."""
+        # Nearly always, one look at all of them tells that there is nothing to be found.
+        if {split for split, _ in images}.issubset(SPLITS) and are_plain_images(
+            [filename for _, filename in images]
+        ):
+            return [*images]
+        return [self.find(*image) for image in images]
 
     def has_image(self, split: str, filename: str) -> bool:
         """Whether an image is there, and not something odd in its place."""

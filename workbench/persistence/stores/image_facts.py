@@ -108,9 +108,10 @@ def measure_many(
     dataset.read()
     unread: list[int] = []
     sizes = np.zeros((len(images), 2), dtype=np.int32)
+    found = dataset.find_many(images)
     for start in range(0, len(images), _AT_ONCE):
         progress(start, len(images))
-        keys = [image_key(*dataset.find(*image)) for image in images[start : start + _AT_ONCE]]
+        keys = [image_key(*image) for image in found[start : start + _AT_ONCE]]
         starts = dataset.storage.read_starts(keys, HEAD_BYTES)
         for place, (key, data) in enumerate(zip(keys, starts, strict=True), start=start):
             if isinstance(data, bytes):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from workbench.persistence.models import SPLITS, ImageInfo, ImageTable
+from workbench.persistence.models import SPLITS, ImageInfo, ImageKey, ImageTable
 from workbench.persistence.storage import Listing
 from workbench.persistence.storage.collector import paused_collector
 from workbench.persistence.stores import image_order, source_log
@@ -22,6 +22,13 @@ from workbench.persistence.yolo.names import check_split, is_image_name, stem
 
 WORTH_REMEMBERING = 1000  # images: sorting fewer takes no time
 _SET_FIELDS = [getattr(ImageInfo, field.name).__set__ for field in fields(ImageInfo)]
+
+
+def list_keys(dataset: Dataset) -> list[ImageKey]:
+    """Return split and name of all images, in the order of `list_images`."""
+    dataset.ahead(SPLITS)
+    dataset.read()
+    return [(split, name) for split in SPLITS for name in dataset.image_names(split)]
 
 
 def list_images(dataset: Dataset, split: str | None) -> list[ImageInfo]:

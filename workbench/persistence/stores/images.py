@@ -255,6 +255,13 @@ class ImageStore(ImageRecords):
         """
         return await self._look(dataset, lambda one: image_listing.list_images(one, split))
 
+    async def keys(self, dataset: str) -> builtins.list[ImageKey]:
+        """Return split and name of all images, in the order of `list`.
+
+        It looks at nothing but the names, so what is called like an image may be none.
+        """
+        return await self._look(dataset, image_listing.list_keys)
+
     async def scan(self, dataset: str) -> ImageTable:
         """Return sizes and times of all images and label files in columns.
 

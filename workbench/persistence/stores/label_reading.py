@@ -224,7 +224,8 @@ def load_many(dataset: Dataset, images: Sequence[ImageKey]) -> LabelTable:
     parts = []
     for number in range(len(SPLITS)):
         places = np.flatnonzero(splits == number)
-        keys = [label_key(*images[place]) for place in places.tolist()]
+        own = label_names([images[place][1] for place in places.tolist()])
+        keys = [f"labels/{SPLITS[number]}/{name}" for name in own]
         for start, contents in read_some(dataset.storage, keys):
             some = places[start : start + len(contents)]
             labelled[some] = [data is not None for data in contents]

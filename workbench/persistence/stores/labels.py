@@ -216,7 +216,7 @@ class LabelStore:
         """
         keys = list(images)
         return await self._read(
-            dataset, lambda one: label_reading.load_many(one, [one.find(*key) for key in keys])
+            dataset, lambda one: label_reading.load_many(one, one.find_many(keys))
         )
 
     async def inspect(

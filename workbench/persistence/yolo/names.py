@@ -46,6 +46,11 @@ _EXTENSION = re.compile(r"\.[^.\0]*\0")
 _COMMON_SUFFIXES = frozenset({".jpg", ".png"})
 # Plain names, the common case by far, need none of the slow checks.
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_\-]{0,40}(?:\.[A-Za-z0-9]{1,5})?")
+_PLAIN_IMAGES = re.compile(
+    r"(?:(?!(?:con|prn|aux|nul|com[0-9]|lpt[0-9])\.)[a-z0-9_][a-z0-9_\-]{0,40}"
+    rf"(?:{'|'.join(re.escape(suffix) for suffix in sorted(IMAGE_EXTENSIONS))})\n)*+",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 def check_name(name: str, what: str = "name") -> str:
@@ -129,6 +134,18 @@ def check_filename(filename: str) -> str:
             f"{', '.join(sorted(IMAGE_EXTENSIONS))}; rename or convert the image"
         )
     return filename
+
+
+def are_plain_images(names: Sequence[str]) -> bool:
+    """Whether `check_filename` returns each of the names as it is; a quick no says nothing.
+
+    One look at all of them takes a tenth of the time of one at each.
+    """
+    try:
+        together = "\n".join((*names, ""))
+    except TypeError:  # not even text
+        return False
+    return together.count("\n") == len(names) and _PLAIN_IMAGES.fullmatch(together) is not None
 
 
 def could_be_image(filename: object) -> bool:
