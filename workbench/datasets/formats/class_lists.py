@@ -23,6 +23,8 @@ _OTHER_LISTS = frozenset(
     {"names.txt", "class_names.txt", "classnames.txt", "label.txt", "labelmap.txt",
      "categories.txt", "label_list.txt", "class_list.txt", "label_names.txt", "classes.csv"}
 )  # fmt: skip
+_ENDS = (*_CLASS_LISTS, ".names", ".labels")
+_OTHER_ENDS = tuple(_OTHER_LISTS)
 _BACKGROUND = ["background", "0,0,0"]
 _PBTXT_ITEM = re.compile(r"item\s*\{([^{}]*)\}")
 _PBTXT_ID = re.compile(r"\bid\s*:\s*(\d{1,6})")
@@ -31,13 +33,16 @@ _PBTXT_NAME = re.compile(r"\bname\s*:\s*[\"']([^\"'\n]+)[\"']")
 
 def is_class_list(name: str) -> bool:
     """Whether a file is called as lists of classes are, and nothing else."""
+    if not name.lower().endswith(_ENDS):  # so much for nearly all
+        return False
     base = name[name.rfind("/") + 1 :].lower()
     return base in _CLASS_LISTS or base.endswith((".names", ".labels"))
 
 
 def is_other_list(name: str) -> bool:
     """Whether a file is called as lists of classes are, and other lists as well."""
-    return name[name.rfind("/") + 1 :].lower() in _OTHER_LISTS
+    low = name.lower()
+    return low.endswith(_OTHER_ENDS) and low[low.rfind("/") + 1 :] in _OTHER_LISTS
 
 
 def listed_classes(view: FolderView, reading: Reading) -> list[str]:

@@ -35,6 +35,7 @@ from workbench.persistence.models import (
     no_progress,
 )
 from workbench.persistence.similar import similar
+from workbench.persistence.storage.collector import paused_collector
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -191,18 +192,19 @@ async def _items(
     columns, ends = _columns(table, sizes, classes, wanted, extras)
     items = []
     unread = start = 0
-    for key, size, labelled, stop in zip(
-        keys, sizes.tolist(), table.labelled.tolist(), ends, strict=True
-    ):
-        width, height = size
-        rows, problem = broken.get(key, ([], ""))
-        if not (width and height):
-            unread += 1
-        else:
-            boxes = OutBoxes(columns, start, stop) if labelled and not problem else None
-            kept = rows if rows and classes == wanted and boxes else ()
-            items.append(OutItem(*key, width, height, boxes, kept))
-        start = stop
+    with paused_collector():
+        for key, size, labelled, stop in zip(
+            keys, sizes.tolist(), table.labelled.tolist(), ends, strict=True
+        ):
+            width, height = size
+            rows, problem = broken.get(key, ((), "")) if broken else ((), "")
+            if not (width and height):
+                unread += 1
+            else:
+                boxes = OutBoxes(columns, start, stop) if labelled and not problem else None
+                kept = rows if rows and classes == wanted and boxes else ()
+                items.append(OutItem(*key, width, height, boxes, kept))
+            start = stop
     if unread:
         notes.append(f"{counted(unread, 'picture')} left out: what cannot be read does not go out")
     if format == "yolo":
@@ -290,7 +292,7 @@ def _note_losses(format: str, items: list[OutItem], classes: list[str], notes: l
             f"{' and '.join([', '.join(holding[:-1]), holding[-1]])} hold it"
         )
     if not writer.keeps_order and not class_list(classes):
-        unused = set(classes) - {classes[n] for n in np.unique(found.class_id).tolist()}
+        unused = set(classes) - {classes[n] for n in set(found.class_id.tolist())}
         if unused:
             named = ", ".join(sorted(unused)[:_NAMED]) + ", ..." * (len(unused) > _NAMED)
             notes.append(f"{writer.title} does not hold classes without a box: {named}")

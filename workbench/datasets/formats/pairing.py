@@ -69,10 +69,20 @@ def stem_of(name: str) -> str:
     return base[:dot] if dot > 0 else base
 
 
+def _folder_of(name: str) -> str:
+    return name[: max(name.rfind("/"), 0)]
+
+
 def folded_stems(names: Iterable[str]) -> list[str]:
     """Return ``fold(stem_of(name))`` for each name: of 100,000 in half of the time."""
     bases = [name[name.rfind("/") + 1 :] for name in names]
-    return [fold(base[:dot] if (dot := base.rfind(".")) > 0 else base) for base in bases]
+    stems = [base[:dot] if (dot := base.rfind(".")) > 0 else base for base in bases]
+    together = "\0".join(stems)
+    if together.isascii():
+        folded = together.lower().split("\0")
+        if len(folded) == len(stems):
+            return folded
+    return [*map(fold, stems)]
 
 
 def _unprefixed(stem: str) -> str:
@@ -185,6 +195,8 @@ class Pictures:
             None, one, or those that nothing tells apart.
         """
         found = self._stems().get(fold(stem_of(file)), [])
+        if len(found) == 1 and self._may_belong(_folder_of(found[0]), _folder_of(file)):
+            return found
         best = _truest(self._nearest(found, file), file)
         if len(best) > 1:
             base = fold(hint.replace("\\", "/").rpartition("/")[2])

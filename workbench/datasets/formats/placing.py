@@ -152,7 +152,7 @@ def _mark_boxes(
     """Keep what was put right of single boxes."""
     found._repairs = repairs
     numbers = np.flatnonzero(np.any([flags for _, flags in repairs], axis=0))
-    for index in np.unique(np.searchsorted(ends, numbers, side="right")).tolist():
+    for index in dict.fromkeys(np.searchsorted(ends, numbers, side="right").tolist()):
         name, record = pairs[index]
         end = int(ends[index])
         found._parts[id(record), name] = slice(end - len(record.found), end)

@@ -133,8 +133,9 @@ def recognise(view: FolderView, wanted: str = "") -> Recognised:
         )
     best = wanted or _best(view, found)
     others = {name: found[name] for name in found if name != best}
-    claimed = {file for detection in found.values() for file in detection.files}
-    unknown = [n for n in _unclaimed(view, claimed) if _is_asked(view, n)]
+    claimed = set(view.pictures).union(*(detection.files for detection in found.values()))
+    unclaimed = [n for n in view.names if n not in claimed and not hidden(n)]
+    unknown = [n for n in unclaimed if _is_asked(view, n)]
     if pointed and not best:
         raise ImportFormatError(
             f"{view.path / str(view.focus)}: expected annotations in one of the forms "
@@ -142,7 +143,7 @@ def recognise(view: FolderView, wanted: str = "") -> Recognised:
             f"as COCO or YOLO"
         )
     chosen = found.get(best, Detection())
-    damaged = _damaged_beside(view, chosen, _unclaimed(view, claimed))
+    damaged = _damaged_beside(view, chosen, unclaimed)
     return Recognised(best, chosen, others, unknown, damaged)
 
 
@@ -194,15 +195,15 @@ def _covers(view: FolderView, name: str, detection: Detection, pictures: set[str
 
 def _refuse(view: FolderView) -> None:
     """Refuse what no reader can take, with the way out."""
+    if view.pictures:
+        return
     records = [name for name in view.names if _TFRECORD.search(name)]
-    if records and not view.pictures:
+    if records:
         raise ImportFormatError(
             f"{view.path}: expected pictures, found TFRecord files, such as {records[0]!r}, which "
             f"hold them in a form that only TensorFlow reads; export the dataset as COCO or YOLO "
             f"from where it came from, or convert it with TensorFlow where that is installed"
         )
-    if view.pictures:
-        return
     packed = [name for name in view.names if extension(name) in _PACKED and not hidden(name)]
     if packed:
         raise ImportFormatError(
@@ -220,11 +221,6 @@ def _refuse(view: FolderView) -> None:
                 f"Workbench fetches nothing from the network by itself, so download them into a "
                 f"folder beside it and import that"
             )
-
-
-def _unclaimed(view: FolderView, claimed: Iterable[str]) -> list[str]:
-    taken = set(claimed)
-    return [n for n in view.names if n not in taken and not hidden(n)]
 
 
 def _is_asked(view: FolderView, name: str) -> bool:

@@ -14,7 +14,8 @@ import shutil
 import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from hashlib import blake2b
+from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
@@ -47,6 +48,7 @@ from workbench.persistence.disk_errors import in_our_words
 from workbench.persistence.models import ArchiveLimits
 from workbench.persistence.scratch import scratch_prefix
 from workbench.persistence.similar import what_is_near
+from workbench.persistence.storage.collector import paused_collector
 
 HEAD_BYTES = 4096
 TEXT_BYTES = 2**30
@@ -54,7 +56,7 @@ TEXT_BYTES = 2**30
 
 _CACHE_BYTES = 64 * 2**20
 _SAMPLE = 24
-_AT_ONCE = 1000
+_PICTURE_ENDS = tuple(sorted(IMAGE_EXTENSIONS))
 
 T = TypeVar("T")
 
@@ -139,7 +141,7 @@ class FolderView:
             return cls._alone(path)
         view = cls(path)
         try:
-            with in_our_words(f"{path}, {UNPACKED}"):
+            with paused_collector(), in_our_words(f"{path}, {UNPACKED}"):
                 view._mount(path, "", limits or ArchiveLimits())
                 look_inside(view, limits or ArchiveLimits())
         except BaseException:
@@ -259,9 +261,9 @@ class FolderView:
             return tar.unpack(path, self.new_folder(), limits)
 
     def _add(self, source: Folder | Archive, prefix: str) -> None:
-        for member in source.members:
-            if not member.ignored:
-                self._members[prefix + member.name] = (source, member)
+        members = [member for member in source.members if not member.ignored]
+        names = [prefix + member.name for member in members]
+        self._members.update(zip(names, zip(repeat(source), members), strict=True))
         self._list(self._members)
 
     def _list(self, names: Iterable[str]) -> None:
@@ -311,8 +313,8 @@ class FolderView:
     ) -> None:
         self.close()
 
-    def print(self, *, now: bool = False) -> bytes:
-        """Return what changes when somebody changes what is viewed.
+    def print(self, *, now: bool = False) -> object:
+        """Return what equals another only while nobody changes what is viewed.
 
         Parameters
         ----------
@@ -324,10 +326,10 @@ class FolderView:
         try:
             if file.is_file():
                 status = file.stat()
-                return f"{status.st_size} {status.st_mtime_ns}".encode()
-            return _print_of(self._listed if self._listed and not now else Folder.open(self.path))
+                return status.st_size, status.st_mtime_ns
+            return _Print(self._listed if self._listed and not now else Folder.open(self.path))
         except (OSError, WorkbenchError) as error:
-            return str(error).encode("utf-8", "surrogateescape")
+            return str(error)
 
     # Reading
 
@@ -470,21 +472,25 @@ class FolderView:
         return found
 
 
-def _print_of(folder: Folder) -> bytes:
-    """Return what changes when a file in a folder comes, goes or is written to.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Print:
+    """What changes when a file in a folder comes, goes or is written to; looked at if compared.
 
     Pictures that are exchanged for others of their length are not told apart.
     """
-    digest = blake2b(digest_size=16)
-    for start in range(0, len(folder.members), _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
-        rows = [
-            f"{member.name}\n{member.size} "
-            f"{0 if extension(member.name) in IMAGE_EXTENSIONS else modified}\n"
-            for member, modified in zip(folder.members[part], folder.modified[part], strict=True)
+
+    folder: Folder
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Print) and self._facts() == other._facts()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _facts(self) -> list[tuple[str, int, int]]:
+        return [
+            (member.name, member.size, 0 if member.name.lower().endswith(_PICTURE_ENDS) else time)
+            for member, time in zip(self.folder.members, self.folder.modified, strict=True)
         ]
-        digest.update("".join(rows).encode("utf-8", "surrogateescape"))
-    return digest.digest()
 
 
 def _accepts(test: Callable[[str], bool], name: str) -> bool:

@@ -129,8 +129,13 @@ def in_like_folders(names: Sequence[str]) -> list[list[str]]:
     What else a tool writes for each picture (KITTI's ``calib``, captions) has a folder of its own.
     """
     groups: dict[str, list[str]] = {}
+    by_folder: dict[str, list[str]] = {}
     for name in names:
-        groups.setdefault(_folder_word(name[: max(name.rfind("/"), 0)]), []).append(name)
+        folder = name[: max(name.rfind("/"), 0)]
+        group = by_folder.get(folder)
+        if group is None:
+            group = by_folder[folder] = groups.setdefault(_folder_word(folder), [])
+        group.append(name)
     return list(groups.values())
 
 

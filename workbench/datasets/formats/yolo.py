@@ -59,6 +59,7 @@ _OLD = re.compile(
     re.IGNORECASE,
 )
 _NO_LABELS = frozenset({"readme", "license", "requirements", "readme.roboflow", "readme.dataset"})
+_NO_LABEL_ENDS = tuple(f"{stem}.txt" for stem in _NO_LABELS)
 
 
 def detect(view: FolderView) -> Detection:
@@ -99,7 +100,7 @@ def _label_files(view: FolderView) -> tuple[list[str], list[str]]:
     owned: list[str] = []
     others: list[str] = []
     for name in texts:
-        if name in lists or _is_list(name) or stem_of(name).lower() in _NO_LABELS:
+        if name in lists or _is_list(name) or _is_no_label(name):
             continue
         is_owned = name in like_pictures or (bases and fold(stem_of(name)) in bases)
         (owned if is_owned else others).append(name)
@@ -112,7 +113,7 @@ def _without_old(files: Sequence[str]) -> tuple[list[str], list[str]]:
     Of a folder such as ``labels_old`` nothing is taken where there is a ``labels`` beside it:
     together they would give pictures the boxes of both.
     """
-    if not any(map(_OLD.search, files)):
+    if not any(map(_OLD.search, {name[: name.rfind("/") + 1] for name in files})):
         return [*files], []
     current = {name[: place + 1] for name in files for place in _slashes(name)}
     kept: list[str] = []
@@ -296,6 +297,10 @@ def _looks_like_row(line: str) -> bool:
 
 def _is_label(view: FolderView, name: str) -> bool:
     return (_score(view.head(name)) or 0) > 0.5
+
+
+def _is_no_label(name: str) -> bool:
+    return name.lower().endswith(_NO_LABEL_ENDS) and stem_of(name).lower() in _NO_LABELS
 
 
 def _is_list(name: str) -> bool:

@@ -11,6 +11,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
@@ -93,24 +94,13 @@ class Folder:
                 f"{path}: expected a folder with a dataset, found "
                 f"{'a file' if path.exists() else 'nothing'}; check the path"
             )
-        members: list[Member] = []
-        modified: list[int] = []
-        dangling: list[str] = []
-        outside: list[str] = []
-        for name, entry, leads_away in _walk(os.path.realpath(path), "", frozenset()):
-            if leads_away:
-                outside.append(name)
-                continue
-            try:
-                status = entry.stat()
-            except OSError as error:
-                if error.errno not in LEADS_NOWHERE:
-                    raise _unreadable(Path(entry.path), "file", error) from error
-                dangling.append(name)
-                continue
-            members.append(member_of(name, status.st_size))
-            modified.append(status.st_mtime_ns)
-        return cls(path, members, modified, dangling=dangling, outside=outside)
+        found = _Listing(os.path.realpath(path))
+        found.go_down("", frozenset())
+        return cls(
+            *(path, found.members, found.modified),
+            dangling=found.dangling,
+            outside=found.outside,
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -252,38 +242,72 @@ def _require_file(descriptor: int) -> None:
         raise OSError(errno.EINVAL, "a pipe, a folder or a device")
 
 
-def _walk(
-    root: str, prefix: str, above: frozenset[tuple[int, int]]
-) -> Iterator[tuple[str, os.DirEntry[str], bool]]:
-    """Yield name and entry of all files, sorted, and whether a link leads out of the root there.
+class _Listing:
+    """What lies below a folder, sorted, folder by folder."""
 
-    A link to a folder above leads nowhere new; one out of the root is not gone into.
-    """
-    folder = f"{root}/{prefix}".rstrip("/")
-    if prefix.count("/") > MOST_LEVELS:
-        raise ArchiveError(
-            f"{folder[:_SHOWN]}...: expected at most {MOST_LEVELS} folders in one another, found "
-            f"more; nothing was imported, so leave them out, or move the images up"
-        )
-    try:
-        status = os.stat(folder)
-        here = (status.st_dev, status.st_ino)
-        if here in above:
-            return
-        with os.scandir(folder) as entries:
-            found = sorted(entries, key=attrgetter("name"))
-    except OSError as error:
-        raise _unreadable(Path(folder), "folder", error) from error
-    for entry in found:
-        name, is_folder = entry.name, _is_folder(entry)
-        if is_folder and (name == "__MACOSX" or not _is_looked_into(name, prefix)):
-            continue
-        if entry.is_symlink() and os.path.exists(entry) and leads_astray(root, entry.path):
-            yield prefix + name, entry, True
-        elif is_folder:
-            yield from _walk(root, f"{prefix}{name}/", above | {here})
-        else:
-            yield prefix + name, entry, False
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self.members: list[Member] = []
+        self.modified: list[int] = []
+        self.dangling: list[str] = []
+        self.outside: list[str] = []
+
+    def go_down(self, prefix: str, above: frozenset[tuple[int, int]]) -> None:
+        """List a folder and those below it.
+
+        A link to a folder above leads nowhere new; one out of the root is not gone into.
+        """
+        folder = f"{self._root}/{prefix}".rstrip("/")
+        if prefix.count("/") > MOST_LEVELS:
+            raise ArchiveError(
+                f"{folder[:_SHOWN]}...: expected at most {MOST_LEVELS} folders in one another, "
+                f"found more; nothing was imported, so leave them out, or move the images up"
+            )
+        with ExitStack() as held:
+            try:
+                status = os.stat(folder)
+                here = (status.st_dev, status.st_ino)
+                if here in above:
+                    return
+                found = sorted(_entries(folder, held), key=attrgetter("name"))
+            except OSError as error:
+                raise _unreadable(Path(folder), "folder", error) from error
+            self._take(prefix, found, above | {here})
+
+    def _take(
+        self, prefix: str, found: list[os.DirEntry[str]], above: frozenset[tuple[int, int]]
+    ) -> None:
+        for entry in found:
+            name, is_folder = entry.name, _is_folder(entry)
+            path = prefix + name
+            if is_folder and (name == "__MACOSX" or not _is_looked_into(name, prefix)):
+                continue
+            if entry.is_symlink():
+                place = f"{self._root}/{path}"
+                if os.path.exists(place) and leads_astray(self._root, place):
+                    self.outside.append(path)
+                    continue
+            if is_folder:
+                self.go_down(f"{path}/", above)
+                continue
+            try:
+                status = entry.stat()
+            except OSError as error:
+                if error.errno not in LEADS_NOWHERE:
+                    raise _unreadable(Path(f"{self._root}/{path}"), "file", error) from error
+                self.dangling.append(path)
+                continue
+            self.members.append(member_of(path, status.st_size))
+            self.modified.append(status.st_mtime_ns)
+
+
+def _entries(folder: str, held: ExitStack) -> Iterator[os.DirEntry[str]]:
+    """Return what lies in a folder, which is held open: so each status costs one look-up less."""
+    if os.scandir not in os.supports_fd:  # Windows
+        return held.enter_context(os.scandir(folder))
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    held.callback(os.close, descriptor)
+    return held.enter_context(os.scandir(descriptor))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
