@@ -114,7 +114,6 @@ class Pictures:
         self.names = list(names)
         self._any_split = any_split
         self._by_end: dict[int, dict[str, list[str]]] = {}
-        self._by_stem: dict[str, list[str]] | None = None
         self._by_word: dict[int, dict[str, list[int]]] = {}
 
     @cached_property
@@ -194,7 +193,7 @@ class Pictures:
         list of str
             None, one, or those that nothing tells apart.
         """
-        found = self._stems().get(fold(stem_of(file)), [])
+        found = self._called(fold(stem_of(file)))
         if len(found) == 1 and self._may_belong(_folder_of(found[0]), _folder_of(file)):
             return found
         best = _truest(self._nearest(found, file), file)
@@ -204,7 +203,7 @@ class Pictures:
             return said or _photographs(best)
         if not best and hint:
             path = hint.replace("\\", "/")
-            return _truest(self._nearest(self._stems().get(fold(stem_of(path)), []), file), path)
+            return _truest(self._nearest(self._called(fold(stem_of(path))), file), path)
         return best
 
     def nearly(self, files: Iterable[str], taken: Collection[str]) -> dict[str, str]:
@@ -273,18 +272,24 @@ class Pictures:
                 return [pictures[number] for number in sorted(found)]
         return pictures
 
-    def _stems(self) -> dict[str, list[str]]:
-        if self._by_stem is None:
-            index: dict[str, list[str]] = {}
-            for name in self.names:
-                base = fold(name[name.rfind("/") + 1 :])
-                for key in (base[: max(base.rfind("."), 0)], base):
-                    if key in index:
-                        index[key].append(name)
-                    else:
-                        index[key] = [name]
-            self._by_stem = index
-        return self._by_stem
+    def _called(self, word: str) -> list[str]:
+        """Return the pictures of which this is the folded name, with or without its extension."""
+        return (self._by_name if "." in word else self._by_stem).get(word, [])
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[str]]:
+        index: dict[str, list[str]] = {}
+        for stem, name in zip(folded_stems(self.names), self.names, strict=True):
+            index.setdefault(stem, []).append(name)
+        return index
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[str]]:
+        index: dict[str, list[str]] = {}
+        for stem, name in zip(folded_stems(self.names), self.names, strict=True):
+            for word in dict.fromkeys((stem, fold(name[name.rfind("/") + 1 :]))):
+                index.setdefault(word, []).append(name)
+        return index
 
     def _at(self, places: list[str], end: str) -> str | None:
         for place in places:
@@ -312,8 +317,8 @@ class Pictures:
         if found is not None:
             return found
         # Some lists have ids without an extension, or the extension of before a conversion.
-        same = self._same_split(self._stems().get(stem_of(ends[-1]), []), split)
-        same = same or self._same_split(self._stems().get(ends[-1], []), split)
+        same = self._same_split(self._called(stem_of(ends[-1])), split)
+        same = same or self._same_split(self._called(ends[-1]), split)
         if not same and (number := _number_of(ends[-1])) is not None:
             # Tables lose the zeros in front of what looks like a number.
             same = self._same_split(self._by_number.get(number, []), split)

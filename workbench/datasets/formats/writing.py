@@ -35,11 +35,14 @@ def fill(view: FolderView, contents: Contents, sink: Sink, progress: Progress) -
     taken = [pictures[n] for n in view.names if n in pictures and n in contents.targets]
     labelled = label_files(taken, ids, same)
     total, done = len(pictures), 0
+    # What was read for the plan was checked then.
+    seen = contents.reading.used.intersection(contents.recognised.detection.files)
     images, labels = dict.fromkeys(SPLITS, 0), dict.fromkeys(SPLITS, 0)
     for name in view.names:
         target = contents.targets.get(name)
         if target is None:
-            view.check(name)  # also of what is not taken: its name may be damaged
+            if name not in seen:
+                view.check(name)  # also of what is not taken: its name may be damaged
             continue
         picture = pictures.get(name)
         if picture is None:

@@ -146,16 +146,18 @@ def _parse(directory: bytes, archive: Path, end: EndRecord) -> list[Member]:
         start = position + CENTRAL.size
         if start > len(directory):
             raise damaged(archive, f"{end.count} members", f"{number - 1}")
-        signature, _, _, flags, method, _, *rest = CENTRAL.unpack_from(directory, position)
-        crc, packed, size, *lengths, disk, _, attributes, offset = rest
-        name_length, extra_length, comment_length = lengths
+        fields = CENTRAL.unpack_from(directory, position)
+        signature, _, _, flags, method, _, crc, packed, size = fields[:9]
+        name_length, extra_length, comment_length, disk, _, attributes, offset = fields[9:]
         raw = directory[start : start + name_length]
         extra_start = start + name_length
         position = extra_start + extra_length + comment_length
         if signature != CENTRAL_SIGNATURE or position > len(directory):
             raise damaged(archive, f"member {number} of {end.count}", "something else")
         # Some packers on Windows write its own separator; no image may have one in its name.
-        name = _decode(raw, flags, archive).replace("\\", "/")
+        name = _decode(raw, flags, archive)
+        if "\\" in name:
+            name = name.replace("\\", "/")
         if packed == MAX32 or size == MAX32 or offset == MAX32:
             extra = directory[extra_start : extra_start + extra_length]
             size, packed, offset = _widen(extra, size, packed, offset, archive, name)
@@ -181,6 +183,7 @@ def _place(
 ) -> list[Member]:
     """Make members of the records, in archive order, and see that none lies in another."""
     members = []
+    new = tuple.__new__  # without the call of the class: there may be 100,000
     ends = [*(entry[0] for entry in found), directory][1:]
     for (offset, raw, name, method, crc, packed, size, ignored), end in zip(
         found, ends, strict=True
@@ -189,7 +192,8 @@ def _place(
             raise _member_damaged(
                 archive, name, f"it to end before offset {end}", "it overlapping what follows"
             )
-        members.append(Member(name, raw, method, crc, packed, size, offset, end, ignored))
+        facts = (name, raw, method, crc, packed, size, offset, end, ignored)
+        members.append(new(Member, facts))
     return members
 
 

@@ -109,10 +109,9 @@ class Archive:
         """Compare a member's local header (4.3.7) with the directory; return its data's offset."""
         raw = member.raw_name
         at = self._at(member, member.offset, LOCAL.size + len(raw))
-        signature, _, flags, method, _, *sizes, name_length, extra_length = LOCAL.unpack_from(
-            self._block, at
+        signature, _, flags, method, _, crc, packed, size, name_length, extra_length = (
+            LOCAL.unpack_from(self._block, at)
         )
-        crc, packed, size = sizes
         start: int = member.offset + LOCAL.size + name_length + extra_length
         if (
             signature != LOCAL_SIGNATURE
@@ -155,11 +154,14 @@ class Archive:
         ArchiveError
             If the member is damaged.
         """
-        at = self._at(member, self.check(member), member.packed_size)
-        data = self._block[at : at + member.packed_size]
+        length = member.packed_size
+        at = self._at(member, self.check(member), length)
+        data = self._block[at : at + length]
         if member.method == DEFLATED:
             data = self._inflate(member, data)
-        self._check_contents(member, len(data), zlib.crc32(data))
+        crc = zlib.crc32(data)
+        if crc != member.crc or len(data) != member.size:
+            self._check_contents(member, len(data), crc)
         return data
 
     def head(self, member: Member, length: int) -> bytes:
@@ -303,8 +305,8 @@ def _check_limits(members: list[Member], path: Path, limits: ArchiveLimits) -> N
             found=f"{size}",
             remedy="if that is right, pass limits=ArchiveLimits(max_total_bytes=...)",
         )
-    suspects = [("", size, packed), *((m.name, m.size, m.packed_size) for m in members)]
-    for name, unpacked, kept in suspects:
+    large = [(m.name, m.size, m.packed_size) for m in members if m.size > _RATIO_FROM_BYTES]
+    for name, unpacked, kept in (("", size, packed), *large):
         if unpacked > _RATIO_FROM_BYTES and unpacked > limits.max_ratio * max(kept, 1):
             raise refusal(
                 path,
