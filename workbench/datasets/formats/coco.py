@@ -23,15 +23,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, repeat
-from operator import itemgetter
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from workbench.datasets.formats import reasons as why
-from workbench.datasets.formats.coco_boxes import FAR, PLAIN, around, box_of, drawn_backwards
+from workbench.datasets.formats.coco_boxes import FAR, around, box_of, drawn_backwards
 from workbench.datasets.formats.coco_classes import (
     Category,
     CocoFile,
@@ -40,6 +39,7 @@ from workbench.datasets.formats.coco_classes import (
     by_ids,
     number_classes,
 )
+from workbench.datasets.formats.coco_rows import SHAPES, CocoRows, columns_of, extra_of
 from workbench.datasets.formats.columns import BoxTable, PlainBoxes
 from workbench.datasets.formats.items import (
     CROWD,
@@ -72,8 +72,6 @@ _TICK = 20_000
 _SAMPLE = 200
 _MANY, _FEW = 2000, 5
 _NAMES = ("file_name", "filename", "path", "coco_url", "url", "flickr_url")
-_SHAPES = ("", POLYGON, KEYPOINTS)
-_KEPT_KEYS = frozenset({"attributes", "score", "track_id", "occluded", "truncated", "difficult"})
 
 
 def detect(view: FolderView) -> Detection:
@@ -99,7 +97,8 @@ def _is_coco(view: FolderView, name: str) -> bool:
     if not isinstance(found, dict):
         return named
     images, rows = by_ids(found.get("images"), "id"), by_ids(found.get("annotations"), "image_id")
-    some = [r for r in rows[:_SAMPLE] if isinstance(r, dict)] if isinstance(rows, list) else []
+    listed = isinstance(rows, list | CocoRows)
+    some = [r for r in rows[:_SAMPLE] if isinstance(r, dict)] if listed else []
     if any("segments_info" in row for row in some):
         return False
     if named:
@@ -169,13 +168,14 @@ def parse(found: Any, where: str, above: str = "") -> CocoFile:
             f"pictures alone"
         )
     rows = by_ids(found.get("annotations"), "image_id")
-    if rows is not None and not isinstance(rows, list):
+    if rows is not None and not isinstance(rows, list | CocoRows):
         raise ImportFormatError(
             f"{above}{where}: expected a list as 'annotations', found {type(rows).__name__}; "
             f"export it again as COCO"
         )
     categories = _categories(found.get("categories"))
-    rows = _with_ids(rows or [], categories) if rows is not None else None
+    if isinstance(rows, list):
+        rows = _with_ids(rows, categories)
     return CocoFile(
         where,
         images,
@@ -203,8 +203,10 @@ def _with_ids(rows: list[Any], categories: Sequence[Category]) -> list[Any]:
     ]
 
 
-def _used(rows: list[Any]) -> set[Id]:
+def _used(rows: Sequence[Any]) -> set[Id]:
     """Return the categories that annotations are of."""
+    if isinstance(rows, CocoRows):
+        return {*rows.columns.category_id.tolist()}
     ids = [row.get("category_id") for row in rows if isinstance(row, dict)]
     unlike = ids if {*map(type, ids)} - {int} else {*ids}
     return {key for value in unlike if (key := _id(value)) is not None}
@@ -292,34 +294,16 @@ def _take_plain(
     """
     rows = file.annotations
     everything = range(len(rows))
-    try:
-        image_ids = [*map(itemgetter("image_id"), rows)]
-        categories = [*map(itemgetter("category_id"), rows)]
-        boxes = [*map(itemgetter("bbox"), rows)]
-        crowds = [row.get("iscrowd") for row in rows]
-    except (TypeError, KeyError, AttributeError):
-        return everything  # some are no objects, or have no box: one by one
-    if not rows or not records or {*map(type, image_ids), *map(type, categories)} != {int}:
-        return everything
-    if {*map(type, boxes)} != {list} or {*map(len, boxes)} != {4}:
-        return everything
-    if not {*map(type, chain.from_iterable(boxes))} <= PLAIN:
-        return everything
-    if not {*map(type, crowds)} <= {int, type(None)}:
-        return everything
+    columns = rows.columns if isinstance(rows, CocoRows) else columns_of(rows)
+    if columns is None or not records:
+        return everything  # one by one
     numbers = {key: number for number, key in enumerate(records)}
     labels = {key: number for number, key in enumerate(names)}
-    try:
-        flat = chain.from_iterable(boxes)
-        sides = np.fromiter(flat, dtype=np.float64, count=4 * len(boxes)).reshape(-1, 4)
-    except OverflowError:
-        return everything
-    owner = _places(numbers, image_ids)
-    class_id = _places(labels, categories)
-    good = (owner >= 0) & (class_id >= 0)
-    if 1 in crowds:
-        good &= np.array(crowds, dtype=object) != 1
+    owner = _places(numbers, columns.image_id)
+    class_id = _places(labels, columns.category_id)
+    good = (owner >= 0) & (class_id >= 0) & ~columns.crowd
     # What is not a number falls out of the comparisons.
+    sides = columns.sides
     near = abs(sides) < FAR
     good &= both(near[:, :2]) & both(near[:, 2:]) & both(sides[:, 2:] > 0)
     bad = np.zeros(len(records), dtype=np.bool_)
@@ -328,17 +312,15 @@ def _take_plain(
     chosen = chosen[np.argsort(owner[chosen], kind="stable")]
     if not len(chosen):
         return everything
-    corners = np.concatenate([sides[:, :2], sides[:, :2] + sides[:, 2:]], axis=1)[chosen]
-    some = [rows[number] for number in chosen.tolist()]
-    shapes = np.fromiter(map(_plain_shape, some), dtype=np.uint8, count=len(some))
-    bare = np.fromiter(map(_KEPT_KEYS.isdisjoint, some), dtype=np.bool_, count=len(some))
-    extras: dict[int, Mapping[str, Any]] = {
-        place: extra
-        for place in np.flatnonzero(~bare).tolist()
-        if (extra := _extra(some[place])) is not None
-    }
+    corners = sides[chosen]
+    corners[:, 2:] += corners[:, :2]
+    extras = columns.extras
+    if extras:
+        numbered = enumerate(chosen.tolist())
+        extras = {place: extras[number] for place, number in numbered if number in extras}
     table = BoxTable(
-        list(names.values()), class_id[chosen], corners, chosen + 1, shapes, _SHAPES, extras
+        *(list(names.values()), class_id[chosen], corners, chosen + 1),
+        *(columns.shapes[chosen], SHAPES, extras),
     )
     ends = np.cumsum(np.bincount(owner[chosen], minlength=len(records))).tolist()
     for record, start, end in zip(records.values(), [0, *ends], ends, strict=False):
@@ -350,22 +332,10 @@ def _take_plain(
     return remaining
 
 
-def _places(numbers: Mapping[Id, int], keys: Sequence[Id]) -> npt.NDArray[np.int64]:
+def _places(numbers: Mapping[Id, int], keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Return the number of each key; -1 for one that is unknown."""
-    return np.fromiter(map(numbers.get, keys, repeat(-1)), dtype=np.int64, count=len(keys))
-
-
-def _plain_shape(row: Mapping[str, Any]) -> int:
-    """Return what an annotation with a box is more than that, as its place in `_SHAPES`."""
-    outline = row.get("segmentation")
-    return 1 if outline and type(outline) is list else 2 if row.get("keypoints") else 0
-
-
-def _extra(row: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what YOLO has no place for."""
-    if _KEPT_KEYS.isdisjoint(row):
-        return None
-    return {key: row[key] for key in _KEPT_KEYS if row.get(key) not in (None, {})} or None
+    found = map(numbers.get, keys.tolist(), repeat(-1))
+    return np.fromiter(found, dtype=np.int64, count=len(keys))
 
 
 def _has_corners(file: CocoFile, records: Mapping[Id, Record]) -> bool:
@@ -450,7 +420,7 @@ def _take(
         return
     left, top, right, bottom = box
     record.boxes.append(
-        Box(names[category], left, top, right, bottom, place, shape, None, _extra(row))
+        Box(names[category], left, top, right, bottom, place, shape, None, extra_of(row))
     )
 
 

@@ -30,7 +30,8 @@ class CocoFile:
     ----------
     where : str
         Name of the file.
-    images, annotations : list
+    images : list
+    annotations : sequence
         As they stand there.
     categories : list of Category
         By ascending id, each id once.
@@ -46,7 +47,7 @@ class CocoFile:
     where: str
     images: list[Any]
     categories: list[Category]
-    annotations: list[Any]
+    annotations: Sequence[Any]
     annotated: bool
     used: set[Id]
     shown: bool = False

@@ -7,13 +7,14 @@ from typing import Any
 
 import orjson
 
+from workbench.datasets.formats.coco_rows import parse_large
 from workbench.datasets.formats.encodings import wide_encoding
 from workbench.errors import ImportFormatError
 from workbench.persistence.foreign_text import made_whole, may_hold_halves
 
 
 def parse_json(data: bytes, where: str) -> Any:
-    """Return what JSON says.
+    """Return what JSON says; of a large COCO file, the annotations as `CocoRows`.
 
     Raises
     ------
@@ -23,6 +24,8 @@ def parse_json(data: bytes, where: str) -> Any:
     if wide := wide_encoding(data):
         data = data.decode(wide, "replace").encode()
     data = data.removeprefix(b"\xef\xbb\xbf")
+    if (large := parse_large(data)) is not None:
+        return large
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
