@@ -24,6 +24,8 @@ from workbench.persistence.image_header import TURNED, ImageHeader
 _SLACK_PIXELS = 1.0
 _SLACK = 0.01
 _HALF = 0.5
+_AT_ONCE = 1 << 14
+"""So many boxes are worked on at a time, for which the processor's cache has room."""
 
 Flags = npt.NDArray[np.bool_]
 
@@ -81,10 +83,11 @@ def place(
     counts = np.array([len(record.found) for record in records], dtype=np.int64)
     owner = np.repeat(np.arange(len(records)), counts)
     swapped = (rows[:, 2] < rows[:, 0]) | (rows[:, 3] < rows[:, 1])
-    low, high = np.minimum(rows[:, :2], rows[:, 2:]), np.maximum(rows[:, :2], rows[:, 2:])
     frame = _Frames(records, headers)
     in_fractions = frame.in_fractions[owner]
     fractions = _fractions_for_pixels(records, rows, owner, in_fractions)
+    low, high = np.minimum(rows[:, :2], rows[:, 2:]), np.maximum(rows[:, :2], rows[:, 2:])
+    del rows  # there may be millions, and each array of them counts
     stored = np.array([(h.width, h.height) for h in headers], dtype=np.float64).reshape(-1, 2)
     shown = np.array([h.shown for h in headers], dtype=np.float64).reshape(-1, 2)
     if choice is not None:
@@ -92,27 +95,23 @@ def place(
         low, high, pixels = found.low, found.high, found.pixels
     else:
         found = None
-        pixels = in_fractions & _pixels_for_fractions(low, high, shown[owner])
+        pixels = in_fractions & _pixels_for_fractions(low, high, shown, owner)
     in_fractions = (in_fractions & ~pixels) | fractions
     turned, as_shown = frame.turned(high, owner, in_fractions, stored, shown)
     size = np.where(turned[:, None], stored, shown)
-    divisor, rescaled, odd = frame.divisor(size, high, owner, in_fractions)
-    unit = np.where(in_fractions[:, None], 1.0, divisor[owner])
-    low, high = low / unit, high / unit
-    judgement = judge_corners(low, high, size[owner])
-    cut_low, cut_high = np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
-    boxes = np.concatenate([(cut_low + cut_high) / 2, cut_high - cut_low], axis=1)
+    divisor, rescaled, odd = frame.divisor(size, high, counts, owner, in_fractions)
     orientation = np.array([h.orientation for h in headers], dtype=np.int64)
-    boxes = _turn(boxes, np.where(turned, orientation, 1)[owner])
-    mirrored = (orientation != 1) & ~turned & ~as_shown & ~frame.tells(stored, shown) & (counts > 0)
+    frames = (in_fractions, divisor, size, np.where(turned, orientation, 1))
+    cut = _cut(low, high, owner, frames)
     halved = np.zeros(len(records), dtype=np.bool_)
-    if found is not None and judgement.over.any():
-        kept_area = (cut_high - cut_low).prod(axis=1)
-        halved[owner[judgement.over & (kept_area < _HALF * (high - low).prod(axis=1))]] = True
+    if found is not None:
+        halved[owner[cut.halved]] = True
+        found.low = found.high = np.empty((0, 2))  # nobody asks for them any more
+    mirrored = (orientation != 1) & ~turned & ~as_shown & ~frame.tells(stored, shown) & (counts > 0)
     return Placed(
-        boxes,
-        judgement.kept,
-        judgement.over,
+        cut.boxes,
+        cut.kept,
+        cut.clipped,
         swapped,
         fractions,
         pixels,
@@ -124,6 +123,52 @@ def place(
         halved,
         found,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """Boxes that were cut off at the border, as in `Placed`; and which lost most by that."""
+
+    boxes: Boxes
+    kept: Flags
+    clipped: Flags
+    halved: Flags
+
+
+def _cut(
+    low: npt.NDArray[np.float64],
+    high: npt.NDArray[np.float64],
+    owner: npt.NDArray[np.int64],
+    frames: tuple[Flags, npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]],
+) -> _Cut:
+    """Bring boxes into their pictures, some at a time.
+
+    Parameters
+    ----------
+    low, high : ndarray of float64, shape (boxes, 2)
+    owner : ndarray of int64, shape (boxes,)
+    frames : tuple of ndarray
+        Which boxes are in fractions; and of each record what its pixels are divided by, the size
+        of its picture, and the orientation by which its boxes are turned.
+    """
+    in_fractions, divisor, size, turns = frames
+    number = len(owner)
+    flags = (np.zeros(number, np.bool_) for _ in range(3))
+    result = _Cut(np.empty((number, 4)), *flags)
+    for start in range(0, number, _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        own = owner[part]
+        unit = np.where(in_fractions[part, None], 1.0, divisor[own])
+        one, other = low[part] / unit, high[part] / unit
+        judgement = judge_corners(one, other, size[own])
+        result.kept[part], result.clipped[part] = judgement.kept, judgement.over
+        cut_one, cut_other = np.clip(one, 0.0, 1.0), np.clip(other, 0.0, 1.0)
+        boxes = np.concatenate([(cut_one + cut_other) / 2, cut_other - cut_one], axis=1)
+        result.boxes[part] = _turn(boxes, turns[own])
+        if judgement.over.any():
+            left = (cut_other - cut_one).prod(axis=1)
+            result.halved[part] = judgement.over & (left < _HALF * (other - one).prod(axis=1))
+    return result
 
 
 def _corners(records: Sequence[Record]) -> npt.NDArray[np.float64]:
@@ -158,24 +203,29 @@ def _fractions_for_pixels(
     )
     if not len(owner):
         return result
-    group = number[owner]
-    sizes, halves = abs(rows), rows != np.floor(rows)
     most, broken = np.zeros(len(files)), np.zeros(len(files))
-    np.maximum.at(most, group, np.maximum.reduce([sizes[:, n] for n in range(4)]))
-    np.maximum.at(broken, group, (either(halves[:, :2]) | either(halves[:, 2:])).astype(float))
-    result = (most[group] <= 1.0 + _SLACK) & (broken[group] > 0)
-    return np.asarray(result & ~in_fractions)
+    for start in range(0, len(owner), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        group, some = number[owner[part]], rows[part]
+        np.maximum.at(most, group, abs(some).max(axis=1))
+        np.maximum.at(broken, group, (some != np.floor(some)).any(axis=1).astype(float))
+    are_fractions = (most <= 1.0 + _SLACK) & (broken > 0)
+    return np.asarray(are_fractions[number][owner] & ~in_fractions)
 
 
 def _pixels_for_fractions(
-    low: npt.NDArray[np.float64], high: npt.NDArray[np.float64], size: npt.NDArray[np.float64]
+    low: npt.NDArray[np.float64],
+    high: npt.NDArray[np.float64],
+    sizes: npt.NDArray[np.float64],
+    owner: npt.NDArray[np.int64],
 ) -> Flags:
     """Whether boxes that cannot be fractions are inside the picture as pixels."""
     far = either(high > 1.5)
     if not far.any():
         return far
     far &= both((high - low) > 1.0)
-    return far & both(low >= -_SLACK_PIXELS) & both(high <= size + _SLACK_PIXELS)
+    far &= both(low >= -_SLACK_PIXELS)
+    return far & both(high <= sizes[owner] + _SLACK_PIXELS)
 
 
 class _Frames:
@@ -225,6 +275,7 @@ class _Frames:
         self,
         size: npt.NDArray[np.float64],
         high: npt.NDArray[np.float64],
+        counts: npt.NDArray[np.int64],
         owner: npt.NDArray[np.int64],
         in_fractions: Flags,
     ) -> tuple[npt.NDArray[np.float64], Flags, Flags]:
@@ -234,9 +285,11 @@ class _Frames:
         other = self._known & (self._said != size).any(axis=1) & has_pixels
         swapped = (self._said[:, ::-1] == size).all(axis=1) & self._rotated
         alike = other & _same_shape(self._said, size) & ~swapped
-        far = np.zeros((len(self._records), 2))
-        np.maximum.at(far, owner, high)
-        alike &= (far <= self._said + _SLACK_PIXELS).all(axis=1)
+        if alike.any():
+            far = np.zeros((len(self._records), 2))
+            starts = (np.cumsum(counts) - counts)[counts > 0]
+            far[counts > 0] = np.maximum(np.maximum.reduceat(high, starts), 0.0)
+            alike &= (far <= self._said + _SLACK_PIXELS).all(axis=1)
         return np.where(alike[:, None], self._said, size), alike, other & ~alike & ~swapped
 
     def tells(self, stored: npt.NDArray[np.float64], shown: npt.NDArray[np.float64]) -> Flags:
