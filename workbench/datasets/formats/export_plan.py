@@ -13,7 +13,7 @@ from typing import BinaryIO
 from workbench.datasets.changes import counted
 from workbench.datasets.formats.file_names import extension
 from workbench.datasets.formats.outgoing import OutItem
-from workbench.datasets.formats.writers import WRITERS, class_list
+from workbench.datasets.formats.writers import WRITERS, Content, class_list
 from workbench.errors import AlreadyExistsError, ExportError, NotFoundError
 from workbench.owner_loop import OwnerLoop
 from workbench.persistence import DataStores, links
@@ -128,17 +128,17 @@ class ExportPlan:
         entries = self._entries(images != "none", owner)
         if not isinstance(to, str | Path):
             with tempfile.TemporaryDirectory(prefix=scratch_prefix("export")) as scratch:
-                path = write_zip(Path(scratch) / "out.zip", entries, progress=progress)
+                path = write_zip(Path(scratch) / "out.zip", _whole(entries), progress=progress)
                 with path.open("rb") as file:
                     shutil.copyfileobj(file, to, _BLOCK_BYTES)
             return None
         target = Path(to).expanduser().absolute()
         if target.suffix.lower() == ".zip":
             require_free(target, overwrite=overwrite)
-            return write_zip(target, entries, progress=progress, total=len(self.items))
+            return write_zip(target, _whole(entries), progress=progress, total=len(self.items))
         return self._write_folder(target, entries, images == "link", progress)
 
-    def _entries(self, with_images: bool, owner: OwnerLoop) -> Iterator[tuple[str, str | bytes]]:
+    def _entries(self, with_images: bool, owner: OwnerLoop) -> Iterator[tuple[str, str | Content]]:
         writer = WRITERS[self.format]
         yield from writer.files(self.items, self.classes)
         if not writer.keeps_order and (listed := class_list(self.classes)):
@@ -172,7 +172,7 @@ class ExportPlan:
     def _write_folder(
         self,
         target: Path,
-        entries: Iterator[tuple[str, str | bytes]],
+        entries: Iterator[tuple[str, str | Content]],
         link: bool,
         progress: Progress,
     ) -> Path:
@@ -195,6 +195,8 @@ class ExportPlan:
                     (building / name).mkdir(parents=True, exist_ok=True)
                 elif isinstance(content, bytes):
                     sink.write(name, content)
+                elif not isinstance(content, str):
+                    sink.write_chunks(name, content)
                 elif not (link and _linked(content, building / name)):
                     sink.write_chunks(name, _blocks(content))
                 progress(done, len(self.items))
@@ -206,6 +208,12 @@ class ExportPlan:
             shutil.rmtree(building, ignore_errors=True)
             raise
         return target
+
+
+def _whole(entries: Iterator[tuple[str, str | Content]]) -> Iterator[tuple[str, str | bytes]]:
+    """Yield entries with what comes in pieces put together: an archive has its length first."""
+    for name, content in entries:
+        yield name, content if isinstance(content, str | bytes) else b"".join(content)
 
 
 def _linked(source: str, target: Path) -> bool:

@@ -1,4 +1,4 @@
-"""JSON as tools write it: with a byte order mark, NaN, in UTF-16."""
+"""JSON as tools write it (with a byte order mark, NaN, in UTF-16), and as it goes out."""
 
 from __future__ import annotations
 
@@ -37,6 +37,15 @@ def parse_json(data: bytes, where: str) -> Any:
         raise ImportFormatError(
             f"{where}: expected JSON, found it damaged: {_problem(error)}; export it again"
         ) from error
+
+
+def json_bytes(value: Any) -> bytes:
+    """Return a value as JSON; what has no form there as its text."""
+    try:
+        return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS)
+    except (TypeError, orjson.JSONEncodeError):
+        pass  # integers beyond 64 bits, and text that is no Unicode
+    return json.dumps(value, ensure_ascii=False, default=str).encode()
 
 
 def _problem(error: ValueError | RecursionError) -> str:

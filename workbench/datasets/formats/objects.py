@@ -15,13 +15,13 @@ import numpy as np
 
 from workbench.datasets.formats.choices import Choices, choices_from
 from workbench.datasets.formats.coco import SHOWN
+from workbench.datasets.formats.coco_writing import coco_pieces
 from workbench.datasets.formats.contents import contents_of
 from workbench.datasets.formats.exporting import plan_export
 from workbench.datasets.formats.naming import absolute, require_free
 from workbench.datasets.formats.outgoing import OutItem, columns_of
 from workbench.datasets.formats.plan import Imported, ImportPlan
 from workbench.datasets.formats.view import FolderView
-from workbench.datasets.formats.writers import coco_json
 from workbench.errors import ImportFormatError
 from workbench.persistence import DataStores
 from workbench.persistence.models import Progress, no_progress
@@ -45,7 +45,7 @@ async def to_coco(stores: DataStores, name: str, *, where: str = "") -> Any:
         raise _missing("pycocotools") from error
     plan = await plan_export(stores, name, format="coco", where=where)
     made = COCO()
-    made.dataset = json.loads(coco_json(plan.items, plan.classes))
+    made.dataset = json.loads(b"".join(coco_pieces(plan.items, plan.classes)))
     made.createIndex()
     return made
 

@@ -16,10 +16,10 @@ from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 
+from workbench.datasets.formats.coco_writing import coco_pieces
+from workbench.datasets.formats.json_text import json_bytes
 from workbench.datasets.formats.outgoing import (
-    DECIMALS,
     OutBox,
     OutColumns,
     OutItem,
@@ -30,9 +30,10 @@ from workbench.datasets.formats.row_text import label_texts
 from workbench.errors import ArchiveError
 from workbench.persistence.archive import parse_class_list
 
-_JSON_OPTIONS = orjson.OPT_NON_STR_KEYS
+Content = bytes | Iterator[bytes]
+"""Of a file; in pieces where it may be large."""
 
-Files = Iterator[tuple[str, bytes]]
+Files = Iterator[tuple[str, Content]]
 
 
 class Writer(NamedTuple):
@@ -57,14 +58,6 @@ class Writer(NamedTuple):
     files: Callable[[Sequence[OutItem], Sequence[str]], Files]
     keeps_order: bool = True
     keeps: frozenset[str] | None = frozenset()
-
-
-def _json(value: Any) -> bytes:
-    try:
-        return orjson.dumps(value, default=str, option=_JSON_OPTIONS)
-    except (TypeError, orjson.JSONEncodeError):
-        pass  # integers beyond 64 bits, and text that is no Unicode
-    return json.dumps(value, ensure_ascii=False, default=str).encode()
 
 
 def _attributes(extra: Mapping[str, Any], *but: str) -> dict[str, Any]:
@@ -124,71 +117,10 @@ def _yolo_row(box: OutBox, width: int, height: int) -> str:
     )
 
 
-def coco_json(items: Sequence[OutItem], classes: Sequence[str]) -> bytes:
-    """Return the COCO file of these pictures; ids count from 1, unlabelled ones are left out."""
-    labelled = [(n, item) for n, item in enumerate(items, start=1) if item.boxes is not None]
-    images = [
-        {"id": n, "file_name": item.filename, "width": item.width, "height": item.height}
-        for n, item in labelled
-    ]
-    rows = _coco_rows(columns_of([item for _, item in labelled]), [n for n, _ in labelled])
-    categories = [{"id": n, "name": c, "supercategory": ""} for n, c in enumerate(classes, start=1)]
-    parts = {
-        "info": _json({"description": "written by Workbench"}),
-        "images": _json(images),
-        "annotations": b"[" + b"".join(rows)[1:] + b"]",
-        "categories": _json(categories),
-    }
-    return b"{" + b",".join(b'"%b":%b' % (key.encode(), part) for key, part in parts.items()) + b"}"
-
-
-def _coco_rows(found: OutColumns, numbers: Sequence[int]) -> Iterator[bytes]:
-    """Yield the annotations of pictures with these ids as text, with a comma before each.
-
-    It is put together from columns, some thousand rows at once.
-    """
-    low, size = found.corners[:, :2], found.corners[:, 2:] - found.corners[:, :2]
-    boxes = np.round(np.concatenate([low, size], axis=1), DECIMALS) + 0.0
-    areas = np.round(boxes[:, 2] * boxes[:, 3], DECIMALS)
-    images = np.array(numbers, dtype=np.int64)[found.owner]
-    ids = np.arange(1, len(areas) + 1)
-    step = len(_COCO_ROW)
-    for start in range(0, len(areas), _ROWS_AT_ONCE):
-        part = slice(start, start + _ROWS_AT_ONCE)
-        pieces = list(_COCO_ROW) * len(ids[part])
-        for place, column in enumerate((ids, images, found.class_id + 1, boxes, areas)):
-            between = b"," if column.ndim == 1 else b"],["
-            pieces[2 * place + 1 :: step] = _texts(column[part], between)
-        for row in range(start, start + len(ids[part])) if found.extras else ():
-            if extra := found.extras.get(row):
-                more = _json({k: v for k, v in extra.items() if k not in _COCO_KEYS})
-                inner = more[1:-1] + b"," * (len(more) > 2)
-                pieces[(row - start) * step] = _COCO_ROW[0].replace(b"{", b"{" + inner)
-        yield b"".join(pieces)
-
-
-_ROWS_AT_ONCE = 10_000
-# What stands between the columns; those have the places that are empty here.
-_COCO_ROW = (
-    *(b',{"id":', b"", b',"image_id":', b"", b',"category_id":', b"", b',"bbox":[', b""),
-    *(b'],"area":', b"", b',"segmentation":[],"iscrowd":0}'),
-)
-_COCO_KEYS = frozenset(
-    {"id", "image_id", "category_id", "bbox", "area", "segmentation", "iscrowd"}
-)  # fmt: skip
-
-
-def _texts(numbers: npt.NDArray[Any], between: bytes) -> list[bytes]:
-    """Return the text of each number or row of numbers; a whole number without a point."""
-    text = orjson.dumps(np.ascontiguousarray(numbers), option=orjson.OPT_SERIALIZE_NUMPY)
-    text = text.replace(b".0,", b",").replace(b".0]", b"]")
-    return text.strip(b"[]").split(between)
-
-
 def coco(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
     """``annotations/instances_train.json``."""
     for split, found in _by_split(items):
-        yield f"annotations/instances_{split}.json", coco_json(found, classes)
+        yield f"annotations/instances_{split}.json", coco_pieces(found, classes)
 
 
 def voc(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
@@ -266,7 +198,7 @@ def labelstudio(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
     """``train.json``, a list of tasks in percent."""
     for split, found in _by_split(items):
         tasks = [_task(item, classes, n) for n, item in enumerate(found, start=1)]
-        yield f"{split}.json", _json(tasks)
+        yield f"{split}.json", json_bytes(tasks)
 
 
 def _task(item: OutItem, classes: Sequence[str], number: int) -> dict[str, Any]:
@@ -319,7 +251,7 @@ def labelme(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
             "imageHeight": item.height,
             "imageWidth": item.width,
         }
-        yield f"{item.split}/{item.stem}.json", _json(content)
+        yield f"{item.split}/{item.stem}.json", json_bytes(content)
 
 
 _LABELME_KEYS = frozenset({"group_id", "difficult", "score", "attributes", "description", "flags"})
@@ -338,7 +270,7 @@ def createml(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
                 place = {key: rounded(value) for key, value in (centre | size).items()}
                 rows.append({"label": classes[box.class_id], "coordinates": place})
             listed.append({"image": item.filename, "annotations": rows})
-        yield f"{split}/_annotations.createml.json", _json(listed)
+        yield f"{split}/_annotations.createml.json", json_bytes(listed)
 
 
 def table(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
@@ -360,7 +292,7 @@ def table(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
 def ndjson(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
     """``dataset.ndjson`` as Ultralytics reads it: pictures are in ``images/SPLIT`` below `path`."""
     names = {str(n): name for n, name in enumerate(classes)}
-    lines = [_json({"type": "dataset", "task": "detect", "path": ".", "class_names": names})]
+    lines = [json_bytes({"type": "dataset", "task": "detect", "path": ".", "class_names": names})]
     for item in items:
         if item.boxes is None:
             continue
@@ -369,7 +301,7 @@ def ndjson(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
             parts = _yolo_row(box, item.width, item.height).split()
             boxes.append([box.class_id, *map(float, parts[1:])])
         lines.append(
-            _json(
+            json_bytes(
                 {
                     "type": "image",
                     "file": item.filename,
@@ -404,7 +336,7 @@ def datumaro(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
             image = {"path": item.filename, "size": [item.height, item.width]}
             listed.append({"id": item.stem, "annotations": rows, "image": image})
         content = {"info": {}, "categories": {"label": labels}, "items": listed}
-        yield f"annotations/{split}.json", _json(content)
+        yield f"annotations/{split}.json", json_bytes(content)
 
 
 def imagefolder(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
@@ -418,7 +350,7 @@ def imagefolder(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
                 "categories": [classes[box.class_id] for box in boxes],
             }  # fmt: skip
             line = {"file_name": item.filename, "width": item.width, "height": item.height}
-            lines.append(_json(line | {"objects": objects}))
+            lines.append(json_bytes(line | {"objects": objects}))
         if lines:
             yield f"{split}/metadata.jsonl", b"\n".join([*lines, b""])
 
