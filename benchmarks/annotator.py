@@ -12,6 +12,8 @@ ipyannotations and for jupyter-bbox-widget, by the same clockwork (`annotator_pr
   long for a bare canvas that draws a rectangle, in a page without anything else.
 - *Next image*: from the key press to the end of the frame in which picture and box are
   painted. Workbench has had time to fetch the next picture ahead; the others cannot.
+- *Enter*: the same where the box is a suggestion, from the key that accepts it to the next image
+  with its suggestion. The others suggest nothing.
 - *Saved*: from the release of the button to the end of the frame that says so, with 50
   boxes in the image and a rest of 0.6 s before. *By itself* the kernel answers an empty
   cell as quickly as that.
@@ -52,6 +54,7 @@ from benchmarks.annotator_subjects import (  # noqa: E402
     SUBJECTS,
     WORKBENCH,
     Subject,
+    write_review,
     write_still,
     write_walk,
 )
@@ -201,8 +204,9 @@ def walk(
     size: tuple[int, int],
     added: float,
     write: Callable[[Path, int, int, int], None] = write_walk,
+    key: str = "",
 ) -> Times:
-    """Time from image to image of a walk."""
+    """Time from image to image of a walk; `key` leads to the next one."""
     images = bench.walks + 3
     with bench.show(subject, lambda folder: write(folder, *size, images)) as hand:
         hand.picture(*size)
@@ -214,7 +218,7 @@ def walk(
         hand.settle()
         times = []
         for index in range(1, bench.walks + 1):
-            times.append(hand.next_image(subject.next_key, index, size))
+            times.append(hand.next_image(key or subject.next_key, index, size))
             hand.settle()
         return Times(times)
 
@@ -284,6 +288,20 @@ def measure_next(bench: Bench) -> list[Line]:
     return lines
 
 
+def measure_review(bench: Bench) -> list[Line]:
+    """Measure the times from a key that accepts what is suggested to the next suggestions."""
+    lines = []
+    for name, size in SIZES:
+        say(f"measuring review, {name}")
+        ours = walk(bench, WORKBENCH, size, 0.0, write_review, key="Enter")
+        missed = ours.median > NEXT_BOUND_MS
+        none = ["suggests none", "suggests none"]
+        lines.append(
+            Line(f"Enter: {name}", "", [str(ours), *none], shown_ms(NEXT_BOUND_MS), missed)
+        )
+    return lines
+
+
 def measure_saved(bench: Bench) -> list[Line]:
     """Measure the times until an edit is saved."""
     why = ["writes no file", "writes no file"]
@@ -297,7 +315,12 @@ def measure_saved(bench: Bench) -> list[Line]:
     return lines
 
 
-TASKS = {"lag": measure_lag, "next": measure_next, "saved": measure_saved}
+TASKS = {
+    "lag": measure_lag,
+    "next": measure_next,
+    "review": measure_review,
+    "saved": measure_saved,
+}
 
 
 def main() -> int:

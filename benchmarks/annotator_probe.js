@@ -64,9 +64,10 @@ window.annotatorProbe = (() => {
       },
       colourAt: (root, x, y) => pixels(root, { left: x, top: y, width: 1, height: 1 }),
       hasBox: (root, { left, top }, paper) => {
-        const row = pixels(root, { left: left - 3, top: top + 8, width: 7, height: 1 });
-        for (let i = 0; i < row.length; i += 4)
-          if (Math.abs(row[i] - paper) > DIFFERENT) return true;
+        // More than one row, as the edge of a suggestion is dashed.
+        const edge = pixels(root, { left: left - 3, top: top + 8, width: 7, height: 16 });
+        for (let i = 0; i < edge.length; i += 4)
+          if (Math.abs(edge[i] - paper) > DIFFERENT) return true;
         return false;
       },
     },

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import cv2
 import numpy as np
+
+from workbench.persistence import create_stores
+from workbench.persistence.suggestion_blocks import SuggestionBlock, SuggestionSource
 
 CLASSES = ["cell", "platelet", "crystal"]
 LAG_SIZE = (1280, 720)
@@ -150,6 +156,30 @@ def write_walk(folder: Path, width: int, height: int, images: int) -> None:
         corners = (left * width, top * height, right * width, bottom * height)
         found[f"img_{index:02}.jpg"] = (picture, [(0, tuple(round(c) for c in corners))])
     _write(folder, found)
+
+
+def write_review(folder: Path, width: int, height: int, images: int) -> None:
+    """Write the pictures of `write_walk`, on which each box is suggested and none is a label."""
+    write_walk(folder, width, height, images)
+    for path in (folder / "data" / "bench" / "labels" / "train").iterdir():
+        path.unlink()
+    names = [f"train/img_{index:02}.jpg" for index in range(images)]
+    corners = np.array([box_of(index) for index in range(images)], dtype=np.float32)
+    middles, sides = (corners[:, 2:] + corners[:, :2]) / 2, corners[:, 2:] - corners[:, :2]
+    block = SuggestionBlock(
+        datetime.now(UTC),
+        "suggested",
+        SuggestionSource("model", "bench", "digest"),
+        names,
+        np.ones(images, np.int32),
+        np.zeros(images, np.int32),
+        np.concatenate([middles, sides], axis=1),
+        np.full(images, 0.9, np.float32),
+    )
+    stores = create_stores(folder / "data", folder / "models")
+    # Playwright's own loop runs in this thread.
+    with ThreadPoolExecutor(1) as other:
+        other.submit(asyncio.run, stores.image.add_suggestions("bench", [block])).result()
 
 
 def box_of(index: int) -> tuple[float, float, float, float]:
