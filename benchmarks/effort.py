@@ -24,7 +24,8 @@ that are half done.
 The model is the product's own: a `Teacher` has it learn from what was reviewed, after 10, 20, 40,
 80 ... images, and lets it take over when it is better on what is held out. Time is simulated: 2 s
 for each action, and a lesson is judged only when its measured training time has passed. What an
-image itself needs is never looked at for that. On a machine that others use, too, `--shared` takes
+image itself needs is never looked at for that: thresholds come from what was held out, and from
+what was reviewed since the lesson began. On a machine that others use, too, `--shared` takes
 the processor time of the lesson's main thread, which waits for nobody else, in place of the clock.
 """
 
@@ -344,6 +345,8 @@ class Session:
             for cost, is_right_now in await self._label_some(desk, self._pictures[number:]):
                 taught.actions.append(cost)
                 taught.wrong += not is_right_now
+            if self._lesson is not None:
+                self._follow(await self._teacher.tuned() or self._lesson)
             for picture in self._pictures[number : len(taught.actions)]:
                 cost, is_right_now = await other.label(picture, NONE_SHOWN)
                 manual.actions.append(cost)
@@ -467,7 +470,9 @@ class Session:
                 "": "takes over" if last.takes_over else "not better",
             }
         )
-        if state.lesson is not None and state.lesson != self._lesson:
+        if state.lesson is not None and (
+            self._lesson is None or state.lesson.model != self._lesson.model
+        ):
             self._follow(state.lesson)
             await self._teacher.suggest([p.key for p in self._pictures[number:]])
             self._bulk = self._is_new = not self._args.one_by_one

@@ -44,12 +44,12 @@ async def teach(folder: Path) -> Path:
     return await stores.model.load("shapes")
 
 
-def write(weights: Path, target: Path) -> None:
+def write(weights: Path, target: Path, epochs: int = EPOCHS, side: int = SIDE) -> None:
     """Write what is needed of a checkpoint: the network in half precision, and what it can do."""
     import torch
 
     found = load_rewritten(rewritten_weights(weights))
-    arguments = {"task": "detect", "model": ARCHITECTURE, "epochs": EPOCHS, "imgsz": SIDE}
+    arguments = {"task": "detect", "model": ARCHITECTURE, "epochs": epochs, "imgsz": side}
     model = found["model"].half()
     model.args = arguments
     model.yaml["yaml_file"] = ARCHITECTURE

@@ -101,7 +101,7 @@ def config_of(facts: DataFacts, images: int, machine: Machine = CPU) -> Training
         machine,
         num_taught=images,
         num_reviewed=images + 2,
-        base_model=None,
+        base_model="yolo11n.pt",
         model_name="cups-taught-10",
         copies=repeats(images),
     )

@@ -14,11 +14,11 @@ import pytest
 
 from tests.helpers.training import CLASSES, shapes
 from workbench.labelling import teaching
-from workbench.labelling.lessons import is_held_out, lesson_config, repeats
+from workbench.labelling.lessons import START, is_held_out, lesson_config, repeats
 from workbench.labelling.predictor import Predictor
 from workbench.labelling.teaching import Teacher, TeachingState
 from workbench.persistence import Stores, create_stores
-from workbench.persistence.models import NewImage
+from workbench.persistence.models import ImageKey, NewImage
 from workbench.training.config import TrainingConfig
 from workbench.training.run import Run
 from workbench.training.runner import TrainingRunner
@@ -110,8 +110,8 @@ async def test_a_lesson_outlives_who_began_it_and_is_judged_once(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def short(*args: Any, base_model: str | None, **rest: Any) -> TrainingConfig:
-        base = base_model or "yolo11n.yaml"
+    def short(*args: Any, base_model: str, **rest: Any) -> TrainingConfig:
+        base = "yolo11n.yaml" if base_model == str(START) else base_model
         return replace(lesson_config(*args, base_model=base, **rest), epochs=1, image_size=64)
 
     monkeypatch.setattr(teaching, "lesson_config", short)
@@ -192,6 +192,31 @@ async def test_a_better_model_takes_over_and_its_suggestions_replace_the_older(
     assert model.name == told[-1].model
     assert source.digest == await predictor.weights_digest(model)
     assert await stores.model.get_active() is None
+
+    # Thresholds follow what is reviewed next, which that lesson has not seen.
+    looked: list[ImageKey] = []
+    look = Teacher._look
+
+    async def noted(self: Teacher, labeller: Any, images: Any, *rest: Any) -> None:
+        looked.extend(images)
+        await look(self, labeller, images, *rest)
+
+    monkeypatch.setattr(Teacher, "_look", noted)
+    assert await teacher.tuned() is not None
+    assert looked == []
+    await review(stores, 40, 46)
+    tuned = await teacher.tuned()
+    assert looked == [("train", f"train_{number:03d}.png") for number in range(40, 46)]
+    assert tuned is not None
+    assert tuned.model == model.name
+    # Another kernel knows from the run which images these are.
+    looked.clear()
+    other = Teacher(stores, "shapes", runner, predictor)
+    await other.lessons()
+    assert (await other.tuned()) == tuned
+    seen = {f"train_{number:03d}.png" for number in range(40)}
+    held_out = {name for name in seen if is_held_out(name)}
+    assert {name for _, name in looked} == held_out | {key[1] for key in waiting[:6]}
 
 
 async def _pid(path: Path) -> int:

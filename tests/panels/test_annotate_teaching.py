@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from workbench.labelling.lessons import Lesson
+from workbench.labelling.teaching import Teacher, TeachingState
 from workbench.panels.annotate import AnnotatePanel
 from workbench.persistence import Stores, create_stores
 from workbench.persistence.models import Annotation, NewImage
@@ -81,6 +82,35 @@ async def test_a_lesson_sets_thresholds_until_a_person_has_chosen_some(
     panel.canvas.class_thresholds = {"cup": 0.9}
     panel._teaching._set_thresholds(first)
     assert (panel.canvas.threshold, panel.canvas.class_thresholds) == (0.5, {"cup": 0.9})
+
+
+async def test_thresholds_of_the_same_lesson_change_with_the_next_image(
+    panel: AnnotatePanel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await panel.show(0)
+    lesson = Lesson("cups-taught-10", 8, 2, 0.5, 40, 0.6, 0.3, False, True)
+    told = [lesson, replace(lesson, threshold=0.8), replace(lesson, model="cups-taught-20")]
+
+    async def step(self: Teacher) -> TeachingState:
+        return TeachingState(12, 20, lesson=told[0])
+
+    monkeypatch.setattr(Teacher, "step", step)
+    runner = panel._teaching._runner
+    assert runner is not None
+    panel.canvas.teaches = True
+    await panel._teaching._look(runner)
+    assert panel.canvas.threshold == 0.6
+    del told[0]
+    await panel._teaching._look(runner)
+    assert panel.canvas.threshold == 0.6, "boxes would come and go under the hand"
+    await panel.show(0)
+    assert panel.canvas.threshold == 0.6
+    await panel.show(1)
+    assert panel.canvas.threshold == 0.8
+    del told[0]
+    await panel._teaching._look(runner)
+    assert panel.canvas.threshold == 0.6, "another model suggests other boxes anyway"
+    panel.canvas.teaches = False
 
 
 async def test_without_a_runner_there_is_no_switch(stores: Stores) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from workbench.persistence.counting import counted
@@ -24,8 +25,17 @@ FEWEST_TO_TELL = 10
 MOST_IMAGES = 1_000
 """More are not taught at once: a lesson is to end while the person still works."""
 
+PRETRAINED = "yolo11n.pt"
+"""What a first lesson starts from, if it is on this disk."""
+START = Path(__file__).parent / "static" / "things.pt"
+"""Weights that a first lesson starts from where no pretrained ones are on this disk.
+
+A yolo11n that was taught, from random numbers, where drawn things of many kinds end and begin
+(``tools/start_detector.py``). No weights and no pictures of anybody else are in it; as the
+architecture is Ultralytics', its licence is that of Workbench, AGPL-3.0.
+"""
+
 _LONGEST_PAUSE = 200
-_PRETRAINED = "yolo11n.pt"
 _BATCH = 8
 _FEWEST_IN_EPOCH = 256
 _MOST_COPIED = 256 * 2**20
@@ -109,7 +119,7 @@ def lesson_config(
     *,
     num_taught: int,
     num_reviewed: int,
-    base_model: str | None,
+    base_model: str,
     model_name: str,
     copies: int = 1,
 ) -> TrainingConfig:
@@ -125,9 +135,8 @@ def lesson_config(
         Images that are learned from.
     num_reviewed : int
         Those that are held out, too.
-    base_model : str or None
-        The model of the lesson before; None: pretrained weights if they are on this disk, else
-        the bare architecture.
+    base_model : str
+        The model of the lesson before, or what a first lesson starts from.
     model_name : str
         Name for what comes of it.
     copies : int
@@ -152,7 +161,7 @@ def lesson_config(
     epochs = max(round(steps * _BATCH / max(num_taught * copies, 1)), _FEWEST_EPOCHS)
     return TrainingConfig(
         dataset=dataset,
-        base_model=base_model or _PRETRAINED,
+        base_model=base_model,
         epochs=epochs,
         image_size=size,
         batch=_BATCH,

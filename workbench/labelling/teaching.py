@@ -16,44 +16,43 @@ that another kernel goes on where this one was.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import shutil
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from workbench.datasets.prelabelling import Labeller, Task, prelabel, task_of
 from workbench.errors import InvalidModelError, NotFoundError, WorkbenchError
 from workbench.labelling.labellers import ModelLabeller
+from workbench.labelling.lesson_data import copied, copies_of_each, make_folder
 from workbench.labelling.lessons import (
     FEWEST_TO_TELL,
+    PRETRAINED,
+    START,
     Lesson,
     divided,
     due_at,
     lesson_config,
-    repeats,
 )
 from workbench.labelling.outlook import Outlook, outlook
 from workbench.labelling.predictor import Predictor
 from workbench.labelling.savings import RIGHT, Savings, crops_from, savings, thresholds_by_class
-from workbench.persistence import Stores, create_stores
+from workbench.labelling.tuning import STRICT, Tuning
+from workbench.persistence import Stores
 from workbench.persistence.counting import counted
 from workbench.persistence.disk_errors import speaks_plainly
 from workbench.persistence.models import (
     Annotation,
     ImageKey,
-    NewImage,
     Prediction,
     Progress,
     no_progress,
 )
 from workbench.persistence.rules import decode
 from workbench.persistence.run_folder import numbered
-from workbench.persistence.scratch import scratch_prefix
 from workbench.persistence.stored_json import MALFORMED
 from workbench.persistence.suggestion_blocks import SuggestionSource
+from workbench.training.base_models import weights_dir
 from workbench.training.defaults import Machine, data_facts
 from workbench.training.devices import gpus
 from workbench.training.giving_way import is_small_machine
@@ -67,8 +66,6 @@ TAUGHT = "taught"
 _AT_ONCE = 32
 _TRIED = 40
 """On so many held out images tightening is tried: it takes some hundredths of a second a box."""
-_WELL = 0.75
-"""IoU from which on a box is right to people who mind its edges."""
 _GIVES_WAY_S = 3.0
 
 
@@ -176,6 +173,7 @@ class Teacher:
         self._predictor = predictor
         self._runs: list[Run] | None = None  # the newest first
         self._lessons: dict[str, Lesson | None] = {}
+        self._tuning: Tuning | None = None
         self._problem = ""
 
     async def step(self) -> TeachingState:
@@ -204,9 +202,33 @@ class Teacher:
                 due = due_at(_images_of(run))
         lessons = [one for one in self._lessons.values() if one is not None]
         return TeachingState(
-            len(reviewed), due, going_on, self._present(lessons), lessons[-1] if lessons else None,
-            self._problem, outlook(lessons),
+            len(reviewed), due, going_on, await self._tuned(reviewed),
+            lessons[-1] if lessons else None, self._problem, outlook(lessons),
         )  # fmt: skip
+
+    async def tuned(self) -> Lesson | None:
+        """Return the lesson whose suggestions are shown, with thresholds for what comes next.
+
+        They follow what was reviewed last, see `workbench.labelling.tuning`; what is held out
+        tells the first ones only. None before a lesson has taken over.
+        """
+        return await self._tuned(await self._reviewed())
+
+    async def _tuned(self, reviewed: Sequence[ImageKey]) -> Lesson | None:
+        lesson = self._present([one for one in self._lessons.values() if one is not None])
+        if lesson is None or not await self._stores.model.exists(lesson.model):
+            return lesson
+        if self._tuning is None or not self._tuning.is_of(lesson):
+            taught = await self._taught_in(lesson) or divided(reviewed)[0]
+            self._tuning = Tuning(lesson, taught)
+        wanted = self._tuning.wanted(reviewed)
+        if not wanted:
+            return self._tuning.lesson
+        try:
+            looked = await self._looked(lesson.model, wanted, tighten=lesson.tightens)
+        except (NotFoundError, InvalidModelError):
+            return lesson  # somebody has deleted it meanwhile
+        return self._tuning.learn(*looked)
 
     async def lessons(self) -> list[Lesson]:
         """Return what came of all lessons of this dataset, oldest first."""
@@ -371,6 +393,25 @@ class Teacher:
         return await self._worth(model, images, tighten=tightens), tightens
 
     async def _worth(self, model: str, images: Sequence[ImageKey], *, tighten: bool) -> _Worth:
+        found, labels = await self._looked(model, images, tighten=tighten)
+        return _Worth(
+            savings(found, labels),
+            savings(found, labels, right=STRICT),
+            crops_from(found, labels, rights=(RIGHT, STRICT)),
+            thresholds_by_class(found, labels),
+        )
+
+    async def _taught_in(self, lesson: Lesson) -> list[ImageKey]:
+        """Return the images that a lesson has learnt from; none if its run has lost them."""
+        runs = await self._known_runs()
+        run = next((one for one in runs if self._lessons.get(one.id) is lesson), None)
+        names = await run.image_names("train") if run is not None else ()
+        return [("train", name) for name in names]
+
+    async def _looked(
+        self, model: str, images: Sequence[ImageKey], *, tighten: bool
+    ) -> tuple[list[list[Prediction]], list[list[Annotation]]]:
+        """Return what a model finds on images, and what is there, without those that are gone."""
         labeller = TaughtLabeller(self._predictor, model, tighten=tighten)
         await labeller.start(await task_of(self._stores, self._dataset))
         found: list[list[Prediction]] = []
@@ -378,12 +419,7 @@ class Teacher:
         for start in range(0, len(images), _AT_ONCE):
             some = images[start : start + _AT_ONCE]
             await self._look(labeller, some, found, labels)
-        return _Worth(
-            savings(found, labels),
-            savings(found, labels, right=_WELL),
-            crops_from(found, labels, rights=(RIGHT, _WELL)),
-            thresholds_by_class(found, labels),
-        )
+        return found, labels
 
     async def _look(
         self,
@@ -427,10 +463,11 @@ class Teacher:
         taught, held_out = divided(reviewed)
         if not taught or not held_out:
             return None  # until chance has held one out
-        folder = await asyncio.to_thread(self._make_folder)
+        runs_dir = self._runner.runs_dir
+        folder = await asyncio.to_thread(make_folder, runs_dir)
         try:
-            copies = await self._copies(taught)
-            view = await self._copied(folder, taught, held_out, copies)
+            copies = await copies_of_each(self._stores, self._dataset, taught)
+            view = await copied(self._stores, self._dataset, folder, taught, held_out, copies)
             config = lesson_config(
                 self._dataset,
                 await data_facts(view, self._dataset),
@@ -451,47 +488,17 @@ class Teacher:
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, True)
 
-    def _make_folder(self) -> Path:
-        runs_dir = self._runner.runs_dir
-        runs_dir.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=scratch_prefix("lesson", runs_dir), dir=runs_dir))
+    async def _base(self) -> str:
+        """Return what the next lesson begins with: the best so far, or what was not good enough.
 
-    async def _copies(self, taught: Sequence[ImageKey]) -> int:
-        known = set(taught)
-        listed = await self._stores.image.list(self._dataset, "train")
-        return repeats(
-            len(taught), sum(i.size_bytes for i in listed if (i.split, i.filename) in known)
-        )
-
-    async def _copied(
-        self, folder: Path, taught: Sequence[ImageKey], held_out: Sequence[ImageKey], copies: int
-    ) -> Stores:
-        """Return stores in which the dataset is what is taught, and what is held out as val."""
-        view = create_stores(folder / "data", folder / "models")
-        info = await self._stores.dataset.get(self._dataset)
-        await view.dataset.create(info.name, info.classes)
-        for split, images, times in (("train", taught, copies), ("val", held_out, 1)):
-            for start in range(0, len(images), _AT_ONCE):
-                some = images[start : start + _AT_ONCE]
-                contents = await self._stores.image.read_many(self._dataset, some)
-                table = await self._stores.label.load_many(self._dataset, some)
-                boxes = table.annotations_by_image()
-                new = [
-                    NewImage(_again(key[1], copy) if copy else key[1], split, data, list(known))
-                    for key, data, known in zip(some, contents, boxes, strict=True)
-                    for copy in range(times)
-                    if not isinstance(data, Exception)
-                ]
-                await view.image.add_many(info.name, new)
-        return Stores(view.dataset, view.image, view.label, self._stores.model)
-
-    async def _base(self) -> str | None:
-        """Return what the next lesson begins with: the best so far, or what was not good enough."""
+        The first one: pretrained weights if they are on this disk, else what comes along.
+        """
         lessons = [one for one in self._lessons.values() if one is not None]
         lesson = self._present(lessons) or (lessons[-1] if lessons else None)
-        if lesson is None or not await self._stores.model.exists(lesson.model):
-            return None
-        return lesson.model
+        if lesson is not None and await self._stores.model.exists(lesson.model):
+            return lesson.model
+        is_there = await asyncio.to_thread((weights_dir() / PRETRAINED).is_file)
+        return PRETRAINED if is_there else str(START)
 
     async def _free_name(self, reviewed: int) -> str:
         for name in numbered(f"{self._dataset}-taught-{reviewed}"):
@@ -502,9 +509,3 @@ class Teacher:
 
 def _images_of(run: Run) -> int:
     return run.config.teaching
-
-
-def _again(name: str, number: int) -> str:
-    """Return a name for a copy of an image; it is no longer than names may be."""
-    digest = hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
-    return f"{digest}-{number}{Path(name).suffix}"

@@ -279,6 +279,13 @@ class RunFolder(WorkFolder):
             if name.endswith(".jpg") and inside.is_file(root, f"{folder}/{name}")
         ]
 
+    def image_names(self, split: str) -> set[str]:
+        """Return the names of the images of a split that it trains on; empty if they are gone."""
+        try:
+            return set(os.listdir(self.data_dir / "images" / split))
+        except FileNotFoundError:
+            return set()
+
     # --- the way to the model store
 
     def write_registered(self, model_name: str, attempt: int) -> None:

@@ -323,6 +323,10 @@ class Run:
         """Ask a run for teaching to leave the processor to a person for so long."""
         await asyncio.to_thread(self._folder.request_way, time.time() + seconds)
 
+    async def image_names(self, split: str) -> set[str]:
+        """Return the names of the images of a split that it trains on; empty if they are gone."""
+        return await asyncio.to_thread(self._folder.image_names, split)
+
     async def read_verdict(self) -> dict[str, Any] | None:
         """Return what `write_verdict` noted, or None."""
         return await asyncio.to_thread(self._folder.read_verdict)

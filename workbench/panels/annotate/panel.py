@@ -495,6 +495,8 @@ class AnnotatePanel:
         suggested = self.model.suggested_class(picture)
         if suggested:
             self.canvas.current_class = suggested
+        if change["old"] is None or change["old"].key != picture.key:
+            self._teaching.note_opened()
         self._pages.show(picture)
         self._background.spawn(self._evaluated.look)
         if self.model.clicking.is_loaded:

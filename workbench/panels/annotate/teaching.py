@@ -51,6 +51,8 @@ class Teaching:
         self._dataset = ""
         self._reviewed = asyncio.Event()
         self._set: tuple[float, dict[str, float]] = (_USUAL_THRESHOLD, {})
+        self._lesson: Lesson | None = None  # the one whose thresholds are set
+        self._next: Lesson | None = None  # the same with others, for the next image
         canvas.can_teach = runner is not None
 
     async def run(self) -> None:
@@ -89,11 +91,19 @@ class Teaching:
         if self._teacher is not None and self._canvas.teaches:
             await self._teacher.give_way()
 
+    def note_opened(self) -> None:
+        """Take note that another image is opened: new thresholds change nothing under a hand."""
+        if self._next is not None:
+            self._set_thresholds(self._next)
+
     async def _look(self, runner: TrainingRunner) -> TeachingState:
         teacher = self._taught(runner)
         state = await teacher.step()
         if state.lesson is not None and self._canvas.teaches:
-            self._set_thresholds(state.lesson)
+            if self._lesson is not None and self._lesson.model == state.lesson.model:
+                self._next = state.lesson
+            else:
+                self._set_thresholds(state.lesson)
             ahead = [(self._model.split, name) for name in self._model.unlabelled()[:_AHEAD]]
             if await teacher.suggest(ahead):
                 await self._show()
@@ -103,6 +113,7 @@ class Teaching:
 
     def _set_thresholds(self, lesson: Lesson) -> None:
         """Show suggestions from where they save most, unless the person has chosen otherwise."""
+        self._lesson, self._next = lesson, None
         if (self._canvas.threshold, self._canvas.class_thresholds) != self._set:
             return
         of_class = lesson.class_thresholds.items()
