@@ -25,7 +25,7 @@ SHAPES = ("", POLYGON, KEYPOINTS)
 """What an annotation with a box is more than that."""
 
 _LARGE = 2**22
-_AT_ONCE = 2**20
+_AT_ONCE = 2**18
 _TRIES = 8
 _STAND_IN = b'"annotations stood here"'
 _BEGIN = re.compile(rb'"annotations"\s*:\s*\[')
@@ -85,10 +85,10 @@ def columns_of(rows: Sequence[Any]) -> RowColumns | None:
         return RowColumns(
             np.array(image_ids, dtype=np.int64),
             np.array(categories, dtype=np.int64),
-            np.array(boxes, dtype=np.float64),
+            np.fromiter(chain.from_iterable(boxes), np.float64, 4 * len(rows)).reshape(-1, 4),
             np.array([crowd == 1 for crowd in crowds], dtype=np.bool_),
             np.fromiter(map(_plain_shape, rows), dtype=np.uint8, count=len(rows)),
-            {n: extra for n, row in enumerate(rows) if (extra := extra_of(row)) is not None},
+            {} if all(map(_KEPT_KEYS.isdisjoint, rows)) else _extras(rows),
         )
     except OverflowError:
         return None
@@ -98,6 +98,10 @@ def _plain_shape(row: Row) -> int:
     """Return what an annotation with a box is more than that, as its place in `SHAPES`."""
     outline = row.get("segmentation")
     return 1 if outline and type(outline) is list else 2 if row.get("keypoints") else 0
+
+
+def _extras(rows: Sequence[Row]) -> dict[int, Row]:
+    return {n: extra for n, row in enumerate(rows) if (extra := extra_of(row)) is not None}
 
 
 def extra_of(row: Row) -> dict[str, Any] | None:

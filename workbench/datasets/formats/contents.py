@@ -355,13 +355,11 @@ def _count_files(
     ledger.found[FILES] += len(view.used)
     ledger.taken[FILES] += len(view.used)
     _count_links(view, ledger)
-    for name in view.names:
-        if name in pictures:
-            continue
-        if (name in reading.used or name in targets) and name not in failed:
-            ledger.found[FILES] += 1
-            ledger.taken[FILES] += 1
-            continue
+    others = [name for name in view.names if name not in pictures]
+    left = [n for n in others if not (n in reading.used or n in targets) or n in failed]
+    ledger.found[FILES] += len(others) - len(left)
+    ledger.taken[FILES] += len(others) - len(left)
+    for name in left:
         kind = extension(name)
         if name in failed and kind not in VIDEOS:
             ledger.found[PICTURES] += 1

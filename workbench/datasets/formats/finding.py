@@ -29,9 +29,15 @@ def find_pictures(
     listed: RecordsOf = defaultdict(list)
     found: RecordsOf = defaultdict(list)
     alone: list[Record] = []
+    records = [*records]
+    sure = iter(pictures.alone([record.file for record in records if not record.place]))
     for record in records:
         if record.place:
             listed[record.file].append(record)
+            continue
+        if name := next(sure):
+            pairing["name and folder"] += 1
+            found[name].append(record)
             continue
         named = pictures.like(record.file, record.picture)
         if len(named) > 1 and record.raw is None:

@@ -95,7 +95,9 @@ class Ledger:
 
     def _count_beyond(self, key: Key, picture: str, count: int) -> None:
         if picture and key[1] != "left":
-            self._beyond.setdefault(key, Counter())[picture] += count
+            if key not in self._beyond:
+                self._beyond[key] = Counter()
+            self._beyond[key][picture] += count
 
     def has_room(self, entry: Entry) -> bool:
         """Whether more like this one are kept; all are counted."""

@@ -177,6 +177,24 @@ class Pictures:
                 found[names[0]] = picture
         return found
 
+    def alone(self, files: Sequence[str]) -> list[str]:
+        """Return the picture of each file that no other has the name of, as nearly all are.
+
+        Empty for the others, which `like` is to be asked about.
+        """
+        found: list[str] = []
+        known: dict[tuple[str, str], bool] = {}
+        for file, stem in zip(files, folded_stems(files), strict=True):
+            named = self._called(stem)
+            if len(named) != 1:
+                found.append("")
+                continue
+            pair = _folder_of(named[0]), _folder_of(file)
+            if pair not in known:
+                known[pair] = self._may_belong(*pair)
+            found.append(named[0] if known[pair] else "")
+        return found
+
     def like(self, file: str, hint: str = "") -> list[str]:
         """Return the picture that a file of its own belongs to.
 
@@ -194,8 +212,6 @@ class Pictures:
             None, one, or those that nothing tells apart.
         """
         found = self._called(fold(stem_of(file)))
-        if len(found) == 1 and self._may_belong(_folder_of(found[0]), _folder_of(file)):
-            return found
         best = _truest(self._nearest(found, file), file)
         if len(best) > 1:
             base = fold(hint.replace("\\", "/").rpartition("/")[2])

@@ -41,6 +41,11 @@ class PlacedRows:
         """Return the rows of a record, as one of a picture."""
         return self.rows[id(record), name]
 
+    def is_silent(self, record: Record, name: str) -> bool:
+        """Whether there is nothing to be said of a record as one of a picture."""
+        key = id(record), name
+        return not (key in self._parts or key in self._of_records or key in self._of_pictures)
+
     def repairs(self, record: Record, name: str) -> dict[int, list[str]]:
         """Return what was put right of boxes, by their places among those of their record."""
         part = self._parts.get((id(record), name))

@@ -331,6 +331,8 @@ class _Loop:
 
     def _note_plain(self, record: Record, name: str) -> Collection[int]:
         """Note what was put right of boxes that are all taken; return which were."""
+        if self._placed.is_silent(record, name):
+            return ()
         for reason in self._placed.notes(record, name):
             self._noter.picture(reason, record, name)
         repairs, marks = self._placed.repairs(record, name), self._placed.marks(record, name)

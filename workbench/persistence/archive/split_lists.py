@@ -80,8 +80,9 @@ def find_splits(names: Sequence[str], images: Sequence[str], read: Read) -> Give
 def _bare_lists(names: Sequence[str], images: Sequence[str], read: Read) -> GivenSplits:
     """Darknet's oldest form: ``train.txt`` and ``val.txt``, and nothing that names them."""
     texts = {name.lower(): name for name in names if name.lower().endswith(".txt")}
-    owned = {fold(image[: image.rfind(".")]) + ".txt" for image in images}
-    for train in sorted((n for n in texts if _base(n) == "train.txt"), key=lambda n: n.count("/")):
+    trains = [n for n in texts if n.endswith("train.txt") and _base(n) == "train.txt"]
+    owned = {fold(image[: image.rfind(".")]) + ".txt" for image in images} if trains else set()
+    for train in sorted(trains, key=lambda n: n.count("/")):
         home = train[: -len("train.txt")]
         paths = {
             split: [
