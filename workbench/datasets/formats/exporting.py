@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 _SAME = 1e-6
 _NAMED = 5
 _LISTED = 30
+_AT_ONCE = 1 << 14
+"""Boxes that are worked on at a time, for which the processor's cache has room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,11 +233,11 @@ def _columns(
     for number, name in enumerate(wanted):
         new_id[classes.index(name)] = number
     class_id = new_id[table.class_id]
-    chosen = class_id >= 0
-    owner, boxes = table.image_index[chosen], table.boxes[chosen]
-    corners = xywh_to_xyxy(boxes) * np.tile(sizes.astype(np.float64), 2)[owner]
+    owner, boxes = table.image_index, table.boxes
+    if not (chosen := class_id >= 0).all():
+        class_id, owner, boxes = class_id[chosen], owner[chosen], boxes[chosen]
     ends = np.cumsum(np.bincount(owner, minlength=len(sizes))).tolist()
-    made = OutTable(class_id[chosen], np.round(corners, DECIMALS))
+    made = OutTable(class_id, _corners(boxes, owner, np.tile(sizes.astype(np.float64), 2)))
     for number, filename in enumerate(table.filenames if extras else ()):
         if carried := extras.get(filename):
             start = ends[number - 1] if number else 0
@@ -244,6 +246,17 @@ def _columns(
                 if extra is not None:
                     made.extras[place] = extra
     return made, ends
+
+
+def _corners(
+    boxes: npt.NDArray[np.float64], owner: npt.NDArray[np.int64], sizes: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return normalised xywh as corners in pixels of pictures of these sizes, some at a time."""
+    corners = np.empty((len(boxes), 4))
+    for start in range(0, len(boxes), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        corners[part] = np.round(xywh_to_xyxy(boxes[part]) * sizes[owner[part]], DECIMALS)
+    return corners
 
 
 def _is_same(one: Annotation, other: Sequence[float]) -> bool:

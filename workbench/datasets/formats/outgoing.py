@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -137,17 +138,18 @@ class OutColumns(NamedTuple):
 def columns_of(items: Sequence[OutItem]) -> OutColumns:
     """Return the boxes of some pictures, which all have labels, in their order."""
     found = [item.boxes for item in items if item.boxes is not None]
-    ends = [0, *(boxes.stop for boxes in found)]
-    if found and all(
-        boxes.table is found[0].table and boxes.start == end
-        for boxes, end in zip(found, ends, strict=False)
-    ):  # all that is in the table, in its order
-        table, counts = found[0].table, np.diff(ends)
-        owner = np.repeat(np.arange(len(found)), counts)
-        most = ends[-1]
-        extras = {place: extra for place, extra in table.extras.items() if place < most}
-        return OutColumns(counts, owner, table.class_id[:most], table.corners[:most], extras)
-    return _gathered(found)
+    if not found or any(
+        boxes.table is not before.table or boxes.start != before.stop
+        for before, boxes in pairwise(found)
+    ):
+        return _gathered(found)
+    # They follow each other in one table: nothing has to be copied.
+    table, first, last = found[0].table, found[0].start, found[-1].stop
+    counts = np.diff([first, *(boxes.stop for boxes in found)])
+    owner = np.repeat(np.arange(len(found)), counts)
+    extras = {n - first: extra for n, extra in table.extras.items() if first <= n < last}
+    part = slice(first, last)
+    return OutColumns(counts, owner, table.class_id[part], table.corners[part], extras)
 
 
 def _gathered(found: Sequence[OutBoxes]) -> OutColumns:

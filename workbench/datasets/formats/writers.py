@@ -30,6 +30,8 @@ from workbench.datasets.formats.row_text import label_texts
 from workbench.errors import ArchiveError
 from workbench.persistence.archive import parse_class_list
 
+_AT_ONCE = 1000
+
 Content = bytes | Iterator[bytes]
 """Of a file; in pieces where it may be large."""
 
@@ -94,11 +96,13 @@ def yolo(items: Sequence[OutItem], classes: Sequence[str]) -> Files:
     text = "train: images/train\nval: images/val\ntest: images/test\n"
     yield "data.yaml", f"{text}names:{' {}' if not classes else ''}\n{names}".encode()
     labelled = [item for item in items if item.boxes is not None]
-    found = columns_of(labelled)
-    texts = label_texts(found.class_id, _fractions(found, labelled), found.counts)
-    for item, rows in zip(labelled, texts, strict=True):
-        kept = "".join(f"{row}\n" for row in item.rows).encode()
-        yield f"labels/{item.split}/{item.stem}.txt", kept or rows
+    for start in range(0, len(labelled), _AT_ONCE):
+        some = labelled[start : start + _AT_ONCE]
+        found = columns_of(some)
+        texts = label_texts(found.class_id, _fractions(found, some), found.counts)
+        for item, rows in zip(some, texts, strict=True):
+            kept = "".join(f"{row}\n" for row in item.rows).encode() if item.rows else b""
+            yield f"labels/{item.split}/{item.stem}.txt", kept or rows
 
 
 def _fractions(found: OutColumns, items: Sequence[OutItem]) -> npt.NDArray[np.float64]:

@@ -215,6 +215,17 @@ def _placed(part: Columns, places: npt.NDArray[np.int64]) -> Columns:
     return replace(part, file_index=places[part.file_index], irregular=places[part.irregular])
 
 
+def _in_order(columns: Columns) -> Columns:
+    """Return boxes in the order of their files."""
+    order = np.argsort(columns.file_index, kind="stable")
+    return replace(
+        columns,
+        file_index=columns.file_index[order],
+        class_id=columns.class_id[order],
+        boxes=columns.boxes[order],
+    )
+
+
 def load_many(dataset: Dataset, images: Sequence[ImageKey]) -> LabelTable:
     """Return every box of some images in columns."""
     yaml = dataset.read()
@@ -233,14 +244,16 @@ def load_many(dataset: Dataset, images: Sequence[ImageKey]) -> LabelTable:
             parts.append(_placed(part, some))
             unread += _unread(contents, some)
     columns = join(parts)
-    order = np.argsort(columns.file_index, kind="stable")
+    del parts  # there may be millions of boxes
+    if (np.diff(columns.file_index) < 0).any():
+        columns = _in_order(columns)
     return LabelTable(
         filenames=[filename for _, filename in images],
         splits=[split for split, _ in images],
         labelled=labelled,
-        image_index=columns.file_index[order],
-        class_id=columns.class_id[order],
-        boxes=columns.boxes[order],
+        image_index=columns.file_index,
+        class_id=columns.class_id,
+        boxes=columns.boxes,
         problems=list(columns.problems),
         irregular=np.sort(columns.irregular),
         unread=np.array(sorted(unread), dtype=np.int64),

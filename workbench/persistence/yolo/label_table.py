@@ -113,7 +113,9 @@ def parse_many(
     if len(parts_rows) > 1:
         order = np.argsort(file_index, kind="stable")
         file_index, rows = file_index[order], rows[order]
-    return Columns(file_index, rows[:, 0].astype(np.int64), rows[:, 1:], problems, irregular)
+    # A copy, which keeps no more in memory than it is.
+    boxes = np.ascontiguousarray(rows[:, 1:])
+    return Columns(file_index, rows[:, 0].astype(np.int64), boxes, problems, irregular)
 
 
 def _bare(error: LabelFormatError) -> LabelFormatError:
