@@ -17,9 +17,9 @@ import cv2
 
 from tools.sample_detector import ARCHITECTURE, write
 from tools.start_scenes import FAMILIES, scenes
-from workbench.labelling.lessons import START
 from workbench.persistence import Stores, create_stores
 from workbench.persistence.models import NewImage
+from workbench.training.base_models import START
 from workbench.training.config import TrainingConfig
 from workbench.training.runner import TrainingRunner
 

@@ -14,11 +14,12 @@ import pytest
 
 from tests.helpers.training import CLASSES, shapes
 from workbench.labelling import teaching
-from workbench.labelling.lessons import START, is_held_out, lesson_config, repeats
+from workbench.labelling.lessons import is_held_out, lesson_config, repeats
 from workbench.labelling.predictor import Predictor
 from workbench.labelling.teaching import Teacher, TeachingState
 from workbench.persistence import Stores, create_stores
 from workbench.persistence.models import ImageKey, NewImage
+from workbench.training.base_models import START
 from workbench.training.config import TrainingConfig
 from workbench.training.run import Run
 from workbench.training.runner import TrainingRunner
@@ -111,7 +112,7 @@ async def test_a_lesson_outlives_who_began_it_and_is_judged_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def short(*args: Any, base_model: str, **rest: Any) -> TrainingConfig:
-        base = "yolo11n.yaml" if base_model == str(START) else base_model
+        base = "yolo11n.yaml" if base_model == START.name else base_model
         return replace(lesson_config(*args, base_model=base, **rest), epochs=1, image_size=64)
 
     monkeypatch.setattr(teaching, "lesson_config", short)

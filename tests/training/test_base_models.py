@@ -15,6 +15,7 @@ from workbench.errors import InvalidConfigError, TrainingError
 from workbench.persistence import ModelStore
 from workbench.persistence.models import ModelInfo
 from workbench.training.base_models import (
+    START,
     as_typed,
     fetch_weights,
     resolve_base_model,
@@ -110,6 +111,15 @@ async def test_an_unknown_name_gets_the_nearest_ones(
 ) -> None:
     with pytest.raises(InvalidConfigError, match=f"did you mean .*{near}"):
         await resolve_base_model(name, models)
+
+
+async def test_weights_that_come_along_need_no_download(models: AsyncMock) -> None:
+    base = await resolve_base_model("things.pt", models)
+    assert (base.source, base.label) == (str(START), "things.pt")
+    assert base.pretrained
+    assert not base.fetch
+    assert "comes with Workbench" in base.note
+    assert "things.pt" in (await resolve_base_model("yolo11n.pt", models)).note
 
 
 async def test_a_model_for_another_task_is_refused(models: AsyncMock) -> None:

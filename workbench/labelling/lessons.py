@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from workbench.persistence.counting import counted
@@ -24,16 +23,6 @@ FEWEST_TO_TELL = 10
 """On fewer images that were held out nobody can tell how good a model is."""
 MOST_IMAGES = 1_000
 """More are not taught at once: a lesson is to end while the person still works."""
-
-PRETRAINED = "yolo11n.pt"
-"""What a first lesson starts from, if it is on this disk."""
-START = Path(__file__).parent / "static" / "things.pt"
-"""Weights that a first lesson starts from where no pretrained ones are on this disk.
-
-A yolo11n that was taught, from random numbers, where drawn things of many kinds end and begin
-(``tools/start_detector.py``). No weights and no pictures of anybody else are in it; as the
-architecture is Ultralytics', its licence is that of Workbench, AGPL-3.0.
-"""
 
 _LONGEST_PAUSE = 200
 _BATCH = 8

@@ -27,8 +27,6 @@ from workbench.labelling.labellers import ModelLabeller
 from workbench.labelling.lesson_data import copied, copies_of_each, make_folder
 from workbench.labelling.lessons import (
     FEWEST_TO_TELL,
-    PRETRAINED,
-    START,
     Lesson,
     divided,
     due_at,
@@ -52,7 +50,7 @@ from workbench.persistence.rules import decode
 from workbench.persistence.run_folder import numbered
 from workbench.persistence.stored_json import MALFORMED
 from workbench.persistence.suggestion_blocks import SuggestionSource
-from workbench.training.base_models import weights_dir
+from workbench.training.base_models import START, weights_dir
 from workbench.training.defaults import Machine, data_facts
 from workbench.training.devices import gpus
 from workbench.training.giving_way import is_small_machine
@@ -67,6 +65,7 @@ _AT_ONCE = 32
 _TRIED = 40
 """On so many held out images tightening is tried: it takes some hundredths of a second a box."""
 _GIVES_WAY_S = 3.0
+_PRETRAINED = "yolo11n.pt"
 
 
 class TaughtLabeller(ModelLabeller):
@@ -497,8 +496,8 @@ class Teacher:
         lesson = self._present(lessons) or (lessons[-1] if lessons else None)
         if lesson is not None and await self._stores.model.exists(lesson.model):
             return lesson.model
-        is_there = await asyncio.to_thread((weights_dir() / PRETRAINED).is_file)
-        return PRETRAINED if is_there else str(START)
+        is_there = await asyncio.to_thread((weights_dir() / _PRETRAINED).is_file)
+        return _PRETRAINED if is_there else START.name
 
     async def _free_name(self, reviewed: int) -> str:
         for name in numbered(f"{self._dataset}-taught-{reviewed}"):

@@ -15,6 +15,14 @@ from workbench.training.environment import cache_dir, ultralytics_folder
 from workbench.weights.fetching import fetch
 from workbench.weights.ultralytics_release import released
 
+START = Path(__file__).parent / "static" / "things.pt"
+"""Weights that come along, for where no pretrained ones are on this disk.
+
+A yolo11n that was taught, from random numbers, where drawn things of many kinds end and begin
+(``tools/start_detector.py``). No weights and no pictures of anybody else are in it; as the
+architecture is Ultralytics', its licence is that of Workbench, AGPL-3.0.
+"""
+
 IN_CODE = "allow_download=True"
 """How a download is allowed in code; a page says what is to be ticked."""
 
@@ -28,8 +36,8 @@ async def resolve_base_model(
 ) -> BaseModel:
     """Return what training starts from, for what a person called it.
 
-    In this order: a model in the store, a file, weights that were fetched earlier, weights
-    that may be fetched, the bare architecture.
+    In this order: a model in the store, a file, weights that come along (`START`) or were fetched
+    earlier, weights that may be fetched, the bare architecture.
 
     Parameters
     ----------
@@ -113,6 +121,16 @@ def _from_file(path: Path) -> BaseModel:
 
 
 def _from_name(name: str, stored: list[str], allow_download: bool) -> BaseModel:
+    if name == START.name:
+        return BaseModel(
+            source=str(START),
+            label=name,
+            pretrained=True,
+            note=(
+                f"Starts from {name}, a small detector that comes with Workbench: it knows from "
+                f"drawn things of many kinds where one ends and the next begins."
+            ),
+        )
     stem = re.sub(r"\.(pt|ya?ml)$", "", name)
     if stem.endswith(_OTHER_TASKS):
         raise InvalidConfigError(
@@ -147,7 +165,7 @@ def _from_name(name: str, stored: list[str], allow_download: bool) -> BaseModel:
             f"{weights} is not on this disk and downloads are not allowed, so training starts from "
             f"random weights of {architecture} and needs many more epochs. To start from "
             f"pretrained weights, allow the download ({IN_CODE}) or put the file at "
-            f"{as_typed(fetched)}."
+            f"{as_typed(fetched)}; or start from {START.name}, which comes with Workbench."
         ),
     )
 

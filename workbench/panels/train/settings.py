@@ -15,7 +15,7 @@ from workbench.panels.shared.readings import Readings
 from workbench.persistence import Stores, get_stores
 from workbench.persistence.version_models import VersionInfo
 from workbench.training.arguments import check_arguments, parse_arguments
-from workbench.training.base_models import IN_CODE, resolve_base_model
+from workbench.training.base_models import IN_CODE, START, resolve_base_model
 from workbench.training.config import LOCAL, TrainingConfig
 from workbench.training.defaults import SUGGESTED, Machine, data_facts, suggest
 from workbench.training.devices import Gpu, device_choices, gpus
@@ -42,7 +42,10 @@ _DEFAULT = TrainingConfig(dataset="any")
 _NOW = ("The dataset as it is now", "")
 LEAST = {"epochs": 1, "image_size": 32}
 """What a setting must have at least."""
-BASE_MODELS = ("yolo11n.pt", "yolo11s.pt", "yolo11m.pt", "yolo26n.pt", "yolo26s.pt", "yolo11n.yaml")
+BASE_MODELS = (
+    *("yolo11n.pt", "yolo11s.pt", "yolo11m.pt", "yolo26n.pt", "yolo26s.pt"),
+    *(START.name, "yolo11n.yaml"),
+)
 
 
 class TrainSettings(t.HasTraits):

@@ -7,7 +7,7 @@ import numpy as np
 
 from tests.helpers.shipped_weights import facts_of
 from tools.start_scenes import FAMILIES, scenes
-from workbench.labelling.lessons import START
+from workbench.training.base_models import START
 
 
 def test_it_is_small_and_holds_no_code_and_no_folder_of_who_made_it() -> None:
