@@ -94,14 +94,22 @@ def test_large_files_are_not_copied_as_often() -> None:
     assert repeats(1_000) == repeats(8, 2**40) == 1
 
 
-def config_of(facts: DataFacts, images: int, machine: Machine = CPU) -> TrainingConfig:
+def test_a_lesson_that_starts_from_what_comes_along_is_half_as_long() -> None:
+    facts = DataFacts(8, 160, 0.25)
+    start, pretrained = (config_of(facts, 8, base=base) for base in ("things.pt", "yolo11n.pt"))
+    assert start.epochs * 1.5 < pretrained.epochs < start.epochs * 2.5
+
+
+def config_of(
+    facts: DataFacts, images: int, machine: Machine = CPU, base: str = "yolo11n.pt"
+) -> TrainingConfig:
     return lesson_config(
         "cups",
         facts,
         machine,
         num_taught=images,
         num_reviewed=images + 2,
-        base_model="yolo11n.pt",
+        base_model=base,
         model_name="cups-taught-10",
         copies=repeats(images),
     )

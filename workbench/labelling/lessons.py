@@ -13,6 +13,7 @@ from typing import Any
 
 from workbench.persistence.counting import counted
 from workbench.persistence.models import ImageKey
+from workbench.training.base_models import START
 from workbench.training.config import TrainingConfig
 from workbench.training.defaults import DataFacts, Machine, suggest_image_size
 
@@ -30,6 +31,8 @@ _FEWEST_IN_EPOCH = 256
 _MOST_COPIED = 256 * 2**20
 _STEPS = (270, 3)
 """Of a lesson: at least, and more for each image."""
+_FIRST_STEPS = 135
+"""Of one that starts from what comes along, at least: twice as many teach it no more."""
 _ON_GPU = 3
 """Times as many steps, as they cost next to nothing there."""
 _FEWEST_EPOCHS, _MOST_SECONDS = 3, 600.0
@@ -141,6 +144,8 @@ def lesson_config(
     """
     size = lesson_size(facts, machine)
     least, more = _STEPS
+    if base_model == START.name:
+        least = _FIRST_STEPS
     steps = least + more * num_taught
     if machine.on_gpu:
         steps *= _ON_GPU
