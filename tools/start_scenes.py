@@ -176,8 +176,9 @@ def _ground(rng: Rng, width: int, height: int) -> Floats:
 def _clutter(rng: Rng, canvas: Floats) -> None:
     height, width = canvas.shape[:2]
     for _ in range(int(rng.integers(0, 6)) if rng.uniform() < 0.5 else 0):
-        ends = rng.uniform(-40, [width + 40, height + 40], (2, 2)).astype(int).tolist()
-        cv2.line(canvas, *ends, _colour(rng).tolist(), int(rng.integers(1, 4)), cv2.LINE_AA)
+        begin, end = rng.uniform(-40, [width + 40, height + 40], (2, 2)).astype(int).tolist()
+        colour, thick = _colour(rng).tolist(), int(rng.integers(1, 4))
+        cv2.line(canvas, begin, end, colour, thick, cv2.LINE_AA)
     for _ in range(int(rng.integers(0, 40)) if rng.uniform() < 0.4 else 0):
         at = rng.uniform(0, [width, height]).astype(int).tolist()
         cv2.circle(canvas, at, int(rng.integers(0, 3)), _colour(rng).tolist(), -1, cv2.LINE_AA)
@@ -243,7 +244,7 @@ def _put(
         return
     fine = np.zeros((side * _FINER, side * _FINER), np.uint8)
     cv2.fillPoly(fine, [np.rint((points + reach + 0.5) * _FINER).astype(np.int32)], 255)
-    mask = cv2.resize(fine, (side, side), interpolation=cv2.INTER_AREA)
+    mask: Frame = np.asarray(cv2.resize(fine, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
     covers = mask[inner] > 127
     whole = int(np.count_nonzero(mask > 127))
     rows, columns = np.nonzero(covers)
@@ -286,14 +287,15 @@ def _filled(rng: Rng, kind: Kind, mask: Frame, radius: float) -> Floats:
 
 
 def _seen(rng: Rng, canvas: Floats) -> Frame:
-    """Return what a camera makes of it: uneven light, blur, noise, and lossy files."""
+    """Return what a camera makes of it: uneven light, blur, noise, and no colour now and then."""
     height, width = canvas.shape[:2]
     light = 1 + _clouds(rng, width, height) * rng.uniform(0, 0.2)
-    canvas = canvas * light[..., None]
+    lit = canvas * light[..., None]
     if rng.uniform() < 0.5:
-        canvas = cv2.GaussianBlur(canvas, (0, 0), rng.uniform(0.3, 1.6))
-    canvas = canvas + rng.normal(0, rng.uniform(0, 9), canvas.shape)
-    frame = np.clip(np.rint(canvas), 0, 255).astype(np.uint8)
+        lit = np.asarray(cv2.GaussianBlur(lit, (0, 0), rng.uniform(0.3, 1.6)), np.float32)
+    noisy = lit + rng.normal(0, rng.uniform(0, 9), lit.shape)
+    frame = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
     if rng.uniform() < 0.1:
-        frame = cv2.cvtColor(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
-    return np.asarray(frame, np.uint8)
+        grey = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
+        return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), np.uint8)
+    return frame
