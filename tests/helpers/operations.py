@@ -98,6 +98,7 @@ IMAGE: dict[str, Step] = {
     "get": lambda s, f, n: s.image.get(n, *KEY),
     "exists": lambda s, f, n: s.image.exists(n, *KEY),
     "list": lambda s, f, n: s.image.list(n),
+    "keys": lambda s, f, n: s.image.keys(n),
     "scan": lambda s, f, n: s.image.scan(n),
     "suggestions": lambda s, f, n: s.image.suggestions(n),
     "add_suggestions": lambda s, f, n: s.image.add_suggestions(n, [_block()]),

@@ -32,7 +32,7 @@ READS = {
                 "get_tags", "load_cache", "load_imports", "frozen", "list_versions",
                 "compare_versions", "list_trash"},
     "image": {"sources", "load", "read_bytes", "read_many", "measure_many", "get", "exists", "list",
-              "scan", "suggestions", "list_trash", "read_deleted"},
+              "keys", "scan", "suggestions", "list_trash", "read_deleted"},
     "label": {"load", "get", "load_all", "load_many", "inspect", "exists", "history"},
     "model": {"get", "exists", "list", "stamp", "load", "get_active", "list_trash"},
 }  # fmt: skip
