@@ -83,6 +83,18 @@ async def test_nothing_is_taught_before_ten_are_reviewed(
     assert await runner.list_runs() == []
 
 
+async def test_while_nothing_is_held_out_it_says_so(
+    stores: Stores, runner: TrainingRunner, predictor: Predictor
+) -> None:
+    images = [image for image in shapes(60, 0) if not is_held_out(image.filename)][:10]
+    for image in images:
+        await stores.label.save("shapes", "train", image.filename, image.annotations or [])
+    state = await Teacher(stores, "shapes", runner, predictor).step()
+    assert state.progress is None
+    assert str(state).startswith("No lesson yet: every fifth image")
+    assert await runner.list_runs() == []
+
+
 @pytest.mark.long
 @pytest.mark.timeout(900)
 async def test_two_that_begin_in_the_same_moment_give_one_lesson(

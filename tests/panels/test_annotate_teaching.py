@@ -113,6 +113,51 @@ async def test_thresholds_of_the_same_lesson_change_with_the_next_image(
     panel.canvas.teaches = False
 
 
+async def test_thresholds_of_one_dataset_are_not_those_of_another(
+    panel: AnnotatePanel, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stores.dataset.create("mugs", ["mug"])
+    await stores.image.add_many(
+        "mugs", [NewImage("m.png", "train", np.zeros((64, 64, 3), np.uint8))]
+    )
+    lesson = Lesson("cups-taught-10", 8, 2, 0.5, 40, 0.6, 0.3, False, True, {0: 0.9})
+
+    async def step(self: Teacher) -> TeachingState:
+        return TeachingState(12, 20, lesson=lesson if self._dataset == "cups" else None)
+
+    monkeypatch.setattr(Teacher, "step", step)
+    await panel.show(0)
+    await panel.teach()
+    async with asyncio.timeout(30):
+        while panel.canvas.threshold != 0.6:
+            await asyncio.sleep(0.01)
+    await panel.open("mugs")
+    async with asyncio.timeout(30):
+        while panel.canvas.threshold != 0.25:
+            await asyncio.sleep(0.01)
+    assert panel.canvas.class_thresholds == {}
+
+
+async def test_what_was_looked_for_is_forgotten_with_the_switch(panel: AnnotatePanel) -> None:
+    await panel.show(0)
+    lesson = Lesson("cups-taught-10", 8, 2, 0.5, 40, 0.6, 0.3, False, True)
+    await panel.teach()
+    await until_told(panel, "Learns after 10 more images")
+    panel._teaching._set_thresholds(lesson)
+    panel._teaching._next = replace(lesson, threshold=0.8)
+    await panel.teach(False)
+    await panel.show(1)
+    assert panel.canvas.threshold == 0.6
+
+
+async def test_labels_from_elsewhere_count_at_once(panel: AnnotatePanel, stores: Stores) -> None:
+    await panel.show(0)
+    await panel.teach()
+    await until_told(panel, "Learns after 10 more images")
+    await stores.label.save("cups", "train", "d.png", [BOX])  # as Browse does
+    await until_told(panel, "Learns after 9 more images")
+
+
 async def test_without_a_runner_there_is_no_switch(stores: Stores) -> None:
     panel = AnnotatePanel("cups", stores=stores)
     try:

@@ -271,7 +271,11 @@ class Teacher:
         if lesson is None or not await self._stores.model.exists(lesson.model):
             return None
         labeller = TaughtLabeller(self._predictor, lesson.model, tighten=lesson.tightens)
-        source = await labeller.start(await task_of(self._stores, self._dataset))
+        try:
+            source = await labeller.start(await task_of(self._stores, self._dataset))
+        except (NotFoundError, InvalidModelError) as error:
+            self._problem = f"The model that was taught cannot be used: {error}"
+            return None
         table = await self._stores.image.suggestions(self._dataset)
         for other in table.sources:
             if other.kind == TAUGHT and other.id != source.id:
@@ -343,14 +347,17 @@ class Teacher:
             return None
         _, held_out = divided(await self._reviewed())
         before = self._present([one for one in self._lessons.values() if one is not None])
+        rival = None if before is None else await self._cost_of(before, held_out)
+        if rival is None:
+            before = None  # its model is gone, or can no longer be used
         try:
             after, tightens = await self._measured(name, held_out)
         except (NotFoundError, InvalidModelError) as error:
             self._problem = f"The last lesson failed: {error}"
             return None
         cost, least = after.cost, after.cost_by_hand
-        if before is not None and await self._stores.model.exists(before.model):
-            least = min(least, (await self._measured(before.model, held_out))[0].cost)
+        if rival is not None:
+            least = min(least, rival)
         is_better = cost < least
         if before is not None and len(held_out) < FEWEST_TO_TELL:
             is_better = cost <= least  # nobody can tell; it has seen twice as much
@@ -373,6 +380,15 @@ class Teacher:
             if other != keeps:
                 await self._forget(other)
         return lesson
+
+    async def _cost_of(self, lesson: Lesson, images: Sequence[ImageKey]) -> int | None:
+        """Return what a lesson's model costs on images; None if it cannot be used any more."""
+        if not await self._stores.model.exists(lesson.model):
+            return None
+        try:
+            return (await self._measured(lesson.model, images))[0].cost
+        except (NotFoundError, InvalidModelError):
+            return None
 
     async def _forget(self, model: str) -> None:
         active = await self._stores.model.get_active()
@@ -461,7 +477,11 @@ class Teacher:
     async def _begin(self, reviewed: Sequence[ImageKey]) -> Run | None:
         taught, held_out = divided(reviewed)
         if not taught or not held_out:
-            return None  # until chance has held one out
+            self._problem = (
+                "No lesson yet: every fifth image, by a hash of its name, is held out to measure "
+                "what was learnt, and the reviewed ones are all of one kind; review some more"
+            )
+            return None
         runs_dir = self._runner.runs_dir
         folder = await asyncio.to_thread(make_folder, runs_dir)
         try:
@@ -492,10 +512,10 @@ class Teacher:
 
         The first one: pretrained weights if they are on this disk, else what comes along.
         """
-        lessons = [one for one in self._lessons.values() if one is not None]
-        lesson = self._present(lessons) or (lessons[-1] if lessons else None)
-        if lesson is not None and await self._stores.model.exists(lesson.model):
-            return lesson.model
+        lessons = [one for one in reversed(self._lessons.values()) if one is not None]
+        for lesson in sorted(lessons, key=lambda one: not one.takes_over):  # the newest first
+            if await self._stores.model.exists(lesson.model):
+                return lesson.model
         is_there = await asyncio.to_thread((weights_dir() / _PRETRAINED).is_file)
         return _PRETRAINED if is_there else START.name
 

@@ -374,6 +374,8 @@ class AnnotatePanel:
         was_missing = self.model.walk == 0
         await self._ready()
         is_other = await self.model.catch_up(news)
+        if "labels" in news:
+            self._teaching.note_change()
         if is_other or (was_missing and self.model.picture is None and self.model.total):
             await self._pages.show_again()
         elif news & RESTS_ON:

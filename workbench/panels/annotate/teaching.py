@@ -76,6 +76,7 @@ class Teaching:
         elif self._canvas.teaches:
             self._canvas.teaches = False
             self._canvas.taught = ""
+            self._next = None
             self._reviewed.set()
             if self._teacher is not None:
                 await self._teacher.stop()
@@ -93,8 +94,14 @@ class Teaching:
 
     def note_opened(self) -> None:
         """Take note that another image is opened: new thresholds change nothing under a hand."""
-        if self._next is not None:
+        if self._dataset != self._model.dataset:
+            self.note_change()  # what was learnt is of another dataset
+        elif self._next is not None:
             self._set_thresholds(self._next)
+
+    def note_change(self) -> None:
+        """Take note that labels may have changed elsewhere, such as by crops that were accepted."""
+        self._reviewed.set()
 
     async def _look(self, runner: TrainingRunner) -> TeachingState:
         teacher = self._taught(runner)
@@ -124,9 +131,17 @@ class Teaching:
         )
         self._canvas.threshold, self._canvas.class_thresholds = self._set
 
+    def _forget_thresholds(self) -> None:
+        """Show what is usual again, unless the person has chosen otherwise."""
+        self._lesson = self._next = None
+        if (self._canvas.threshold, self._canvas.class_thresholds) == self._set:
+            self._set = (_USUAL_THRESHOLD, {})
+            self._canvas.threshold, self._canvas.class_thresholds = self._set
+
     def _taught(self, runner: TrainingRunner) -> Teacher:
         if self._teacher is None or self._dataset != self._model.dataset:
             self._dataset = self._model.dataset
+            self._forget_thresholds()
             self._teacher = Teacher(self._stores, self._dataset, runner, self._predictor())
         return self._teacher
 
