@@ -299,8 +299,11 @@ async def test_the_health_page_shows_findings_and_repairs_them(
     page.findings.chosen = "duplicate-box"
     assert page.finding is not None
     assert page.images_button.description == "Show 1 image"
+    assert page.apply_button.disabled
+    assert "Press Preview first" in page.apply_button.tooltip
     page.preview_button.click()
     await eventually(lambda: "train/a.jpg" in page._shown.value, "previewed")
+    assert not page.apply_button.disabled
     page.apply_button.click()
     await eventually(lambda: "duplicate-box" not in str(page.findings.findings), "repaired")
     assert labels(root).count("\n") == 2

@@ -14,6 +14,7 @@ from workbench.panels.curate.finding_list import FindingList
 from workbench.panels.curate.model import CurateModel
 from workbench.panels.shared.parts import (
     Spawn,
+    allow,
     button,
     choice,
     hint,
@@ -113,10 +114,16 @@ class HealthPage:
         set_options(self.repair, ())
         set_options(self.repair, options)
         show(self._repairs, bool(options))
-        self._shown.value = ""
+        self._show_preview("")
 
     def _forget_preview(self, _change: Mapping[str, Any]) -> None:
-        self._shown.value = ""
+        self._show_preview("")
+
+    def _show_preview(self, text: str) -> None:
+        """Show what a repair would do; nothing is repaired before somebody could read that."""
+        self._shown.value = lines(text, "Preview of the repair") if text else ""
+        reason = "" if text else "Press Preview first: it shows what would change."
+        allow(self.apply_button, reason, "Repair the files as previewed; can be undone")
 
     # Commands
 
@@ -129,7 +136,8 @@ class HealthPage:
         finding, place = self.finding, self.repair.value
         if finding is not None and place is not None:
             text = await self._model.preview_repair(finding.kind, place)
-            self._shown.value = lines(text, "Preview of the repair")
+            if (self.findings.chosen, self.repair.value) == (finding.kind, place):
+                self._show_preview(text)
 
     async def _apply(self) -> None:
         finding, place = self.finding, self.repair.value
