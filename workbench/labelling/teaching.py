@@ -199,7 +199,7 @@ class Teacher:
                 runs.insert(0, run)
                 going_on = await run.refresh()
                 due = due_at(_images_of(run))
-        lessons = [one for one in self._lessons.values() if one is not None]
+        lessons = self._judged_so_far()
         return TeachingState(
             len(reviewed), due, going_on, await self._tuned(reviewed),
             lessons[-1] if lessons else None, self._problem, outlook(lessons),
@@ -214,7 +214,7 @@ class Teacher:
         return await self._tuned(await self._reviewed())
 
     async def _tuned(self, reviewed: Sequence[ImageKey]) -> Lesson | None:
-        lesson = self._present([one for one in self._lessons.values() if one is not None])
+        lesson = self._present()
         if lesson is None or not await self._stores.model.exists(lesson.model):
             return lesson
         if self._tuning is None or not self._tuning.is_of(lesson):
@@ -232,7 +232,7 @@ class Teacher:
     async def lessons(self) -> list[Lesson]:
         """Return what came of all lessons of this dataset, oldest first."""
         await self._settled(await self._known_runs())
-        return [one for one in self._lessons.values() if one is not None]
+        return self._judged_so_far()
 
     async def stop(self) -> None:
         """Break off a lesson that goes on; what it has learnt is judged when it goes on."""
@@ -267,7 +267,7 @@ class Teacher:
 
         What models before it have suggested is dropped.
         """
-        lesson = self._present([one for one in self._lessons.values() if one is not None])
+        lesson = self._present()
         if lesson is None or not await self._stores.model.exists(lesson.model):
             return None
         labeller = TaughtLabeller(self._predictor, lesson.model, tighten=lesson.tightens)
@@ -346,7 +346,7 @@ class Teacher:
             self._problem = progress.message and f"The last lesson failed: {progress.message}"
             return None
         _, held_out = divided(await self._reviewed())
-        before = self._present([one for one in self._lessons.values() if one is not None])
+        before = self._present()
         rival = None if before is None else await self._cost_of(before, held_out)
         if rival is None:
             before = None  # its model is gone, or can no longer be used
@@ -376,7 +376,7 @@ class Teacher:
         await run.write_verdict(lesson.to_json())
         # Where none was good enough yet the newest one is kept, for the next lesson to begin with.
         keeps = name if is_better or before is None else before.model
-        for other in {name, *(one.model for one in self._lessons.values() if one is not None)}:
+        for other in {name, *(one.model for one in self._judged_so_far())}:
             if other != keeps:
                 await self._forget(other)
         return lesson
@@ -461,8 +461,12 @@ class Teacher:
         if frames:
             found.extend(await labeller.label(frames))
 
-    def _present(self, lessons: Sequence[Lesson]) -> Lesson | None:
-        return next((one for one in reversed(lessons) if one.takes_over), None)
+    def _judged_so_far(self) -> list[Lesson]:
+        """Return what came of the lessons that were judged, oldest first."""
+        return [one for one in self._lessons.values() if one is not None]
+
+    def _present(self) -> Lesson | None:
+        return next((one for one in reversed(self._judged_so_far()) if one.takes_over), None)
 
     async def _reviewed(self) -> list[ImageKey]:
         table = await self._stores.label.load_all(self._dataset)
@@ -512,7 +516,7 @@ class Teacher:
 
         The first one: pretrained weights if they are on this disk, else what comes along.
         """
-        lessons = [one for one in reversed(self._lessons.values()) if one is not None]
+        lessons = reversed(self._judged_so_far())
         for lesson in sorted(lessons, key=lambda one: not one.takes_over):  # the newest first
             if await self._stores.model.exists(lesson.model):
                 return lesson.model
